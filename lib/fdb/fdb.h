@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_FDB_H
+#define FERRY_FDB_H
+
+/**
+ * @file
+ * Forwarding database: the port behind a MAC address, per VLAN.
+ *
+ * Life     one per switch; entries come by learning or by RPC, go by age, move, flush or port
+ *          removal.
+ * Threads  control writes; workers look up without locks.  Entries are never edited in place: a
+ *          move deletes and adds, a deleted slot is reused after a grace period.
+ * Units    age in seconds, capacity in entries
+ * Source   IEEE 802.1Q clause 8.8 (filtering database)
+ */
+
+#include "cross.h"
+
+#include <rte_ether.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** VLAN id in bits 48..59 (0: untagged or priority-tagged), address below, first octet highest. */
+typedef uint64_t fdb_key_t;
+
+struct fdb;
+
+struct fdb_opts {
+	uint32_t capacity;      /**< entries; 0: FDB_CAPACITY */
+	uint32_t age_s;         /**< idle time after which a learned entry goes; 0: never */
+	uint32_t quota;         /**< learned entries that one port may have; 0: FDB_QUOTA */
+	uint32_t reports_per_s; /**< unknown or moved sources a port may report a second; 0: default */
+};
+
+#define FDB_CAPACITY 131072
+#define FDB_AGE_S    300
+#define FDB_QUOTA    8192
+
+/** What a lookup answers. */
+struct fdb_hit {
+	uint32_t slot;  /**< for fdb_seen() */
+	uint16_t port;
+	bool fixed;     /**< static: does not move or age */
+};
+
+static inline fdb_key_t
+fdb_key(uint16_t vlan, const uint8_t mac[RTE_ETHER_ADDR_LEN])
+{
+	return (uint64_t)vlan << 48 | (uint64_t)mac[0] << 40 | (uint64_t)mac[1] << 32 |
+	       (uint64_t)mac[2] << 24 | (uint64_t)mac[3] << 16 | (uint64_t)mac[4] << 8 | mac[5];
+}
+
+/* life */
+
+/** @return 0; -EINVAL; -ENOMEM */
+int fdb_create(struct cross *x, const struct fdb_opts *opts, struct fdb **out);
+void fdb_destroy(struct fdb *fdb);
+
+/* worker */
+
+/**
+ * Finds the ports behind several addresses at once.
+ *
+ * @param keys  n keys, n <= 32
+ * @param hits  filled where the bit is set
+ * @return      one bit per key that was found
+ * @role        worker, between two quiescent points
+ * @cost        one hash probe a key, prefetched; stores only into the worker's own cache
+ */
+uint32_t fdb_find(struct fdb *fdb, uint32_t worker, const fdb_key_t *keys, uint32_t n,
+		  struct fdb_hit *hits);
+
+/**
+ * Handles a frame's source address: keeps its entry alive or reports it to control.
+ *
+ * Cheap when the address is where it was: one look into the worker's own cache.  Unknown and moved
+ * sources are sent to control as EVENT_FDB_SEEN, within the port's allowance per second and not
+ * twice in a row.
+ *
+ * @role  worker
+ */
+void fdb_seen(struct fdb *fdb, uint32_t worker, uint16_t port, fdb_key_t key);
+
+/* control */
+
+/** An entry for show and save. */
+struct fdb_entry {
+	fdb_key_t key;
+	uint16_t port;
+	bool fixed;
+	uint32_t idle_s; /**< since a worker last saw it as a source; 0 for static entries */
+};
+
+/** What changes an entry has gone through; only grow. */
+struct fdb_stats {
+	uint64_t learned;
+	uint64_t moved;
+	uint64_t aged;
+	uint64_t refused_quota;  /**< port had as many learned entries as it may */
+	uint64_t refused_full;   /**< no room in the table */
+	uint64_t refused_static; /**< address is static on another port */
+	uint32_t n_entries;
+	uint32_t n_fixed;
+	uint32_t capacity;
+	uint32_t age_s;
+};
+
+/**
+ * Adds a static entry, or makes a learned one static.
+ *
+ * @return  0; -EINVAL: group or zero address, VLAN above 4094; -EEXIST: static on another port;
+ *          -ENOSPC
+ */
+int fdb_add(struct fdb *fdb, fdb_key_t key, uint16_t port);
+
+/** @return 0; -ENOENT */
+int fdb_del(struct fdb *fdb, fdb_key_t key);
+
+/**
+ * Learns an address now, as EVENT_FDB_SEEN does and with its rules.
+ *
+ * @return  0; -EINVAL; -EDQUOT; -ENOSPC; -EPERM: static elsewhere
+ */
+int fdb_learn(struct fdb *fdb, fdb_key_t key, uint16_t port);
+
+/** Forgets learned entries of a port; UINT16_MAX: of all ports.  @return entries */
+uint32_t fdb_flush(struct fdb *fdb, uint16_t port);
+
+/** Forgets all entries of a port that goes, static ones too, and its quota.  @return entries */
+uint32_t fdb_port_del(struct fdb *fdb, uint16_t port);
+
+/** Folds what workers have seen and ages; call it once a second.  @return entries aged */
+uint32_t fdb_tick(struct fdb *fdb);
+
+/**
+ * Walks the entries.
+ *
+ * @param iter  starts at 0
+ * @return      0; -ENOENT: no more
+ */
+int fdb_next(const struct fdb *fdb, uint32_t *iter, struct fdb_entry *out);
+
+/** Changes age and quota while running; 0 in `quota` leaves it. */
+void fdb_set(struct fdb *fdb, uint32_t age_s, uint32_t quota);
+
+void fdb_stats(const struct fdb *fdb, struct fdb_stats *out);
+
+#endif

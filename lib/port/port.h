@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_PORT_H
+#define FERRY_PORT_H
+
+/**
+ * @file
+ * Ports: what the switch switches between.  A port is a vhost-user socket with a provider behind
+ * it, or an Ethernet device of DPDK.
+ *
+ * Life     port_add() to port_del(); a number is reused after all workers have forgotten it.
+ * Threads  calls: control.  Workers read `struct port_view`.
+ * Units    MTU in bytes of payload
+ */
+
+#include "cross.h"
+#include "session.h"
+#include "stats.h"
+#include "swdev.h"
+
+#include <rte_ether.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PORT_MAX      1024
+#define PORT_NAME_MAX 32
+#define PORT_NONE     UINT16_MAX
+
+enum port_type { PORT_VHOST_USER, PORT_ETHDEV };
+
+struct port;
+struct ports;
+
+struct port_opts {
+	const char *name;        /**< letters, digits, '-', '_', '.'; at most PORT_NAME_MAX - 1 */
+	enum port_type type;
+	const char *socket;      /**< vhost-user: path */
+	bool client;             /**< vhost-user: role is client */
+	uint16_t n_queues;       /**< vhost-user: most pairs, 0: 8; ethdev: receive queues, 0: as many
+				      as workers where the device has them */
+	mode_t mode;             /**< vhost-user: of the socket file; 0: by the umask */
+	gid_t gid;               /**< vhost-user: of the socket file; (gid_t)-1: unchanged */
+	const char *devargs;     /**< ethdev */
+	uint16_t mtu;            /**< frames with more payload are dropped; 0: no limit */
+	const char *group;       /**< isolation group: ports of one group do not hear each other;
+				      NULL: vhost-user none, ethdev "uplink"; "": none */
+};
+
+/** News for who stands above. */
+struct port_ops {
+	void (*added)(void *arg, struct port *p);
+	void (*removed)(void *arg, struct port *p); /**< before its number is reused */
+	void (*changed)(void *arg, struct port *p); /**< state or reason; any thread but workers */
+	/** SEND_RARP came for this port; vhost thread, port's mutex held. */
+	void (*announce)(void *arg, struct port *p, const struct rte_ether_addr *mac);
+};
+
+/* control: life */
+
+/** @return 0; -ENOMEM */
+int ports_create(struct cross *x, struct swdev_pool *pool, const struct port_ops *ops, void *arg,
+		 struct ports **out);
+
+/** Removes all ports and frees; NULL is allowed. */
+void ports_destroy(struct ports *ps);
+
+/**
+ * Adds a port and starts it.
+ *
+ * @param why  one line that says what is wrong and what to do
+ * @return     0; -EINVAL; -EEXIST: name or socket in use; -ENOSPC; -ENODEV: no such device;
+ *             -EADDRINUSE: a live process answers on the socket; -errno; nothing has changed then
+ */
+int port_add(struct ports *ps, const struct port_opts *opts, char *why, size_t why_size,
+	     struct port **out);
+
+void port_del(struct ports *ps, struct port *p);
+
+/* control: look */
+
+struct port *port_find(const struct ports *ps, const char *name);
+struct port *port_by_number(const struct ports *ps, uint16_t number);
+
+/** Next port by number. @param iter starts at 0  @return NULL: no more */
+struct port *port_next(const struct ports *ps, uint32_t *iter);
+
+const char *port_name(const struct port *p);
+uint16_t port_number(const struct port *p);
+/** What it was added with; lives as long as the port. */
+const struct port_opts *port_opts(const struct port *p);
+
+/** All that `show port` shows. */
+struct port_info {
+	const char *state;       /**< "waiting", "up", "broken" */
+	char reason[160];
+	struct stats_lane stats;
+	uint64_t features;       /**< vhost-user: negotiated */
+	uint16_t n_rings;        /**< vhost-user: rings that the front-end has named */
+	struct {
+		struct vdev_ring ring;
+		struct vdev_ring_stats now;
+	} rings[VDEV_RINGS_MAX];
+	struct session_info session; /**< vhost-user */
+	uint16_t eth_id;         /**< ethdev: DPDK's port id */
+	char driver[64];         /**< ethdev */
+	bool link_up;            /**< ethdev */
+	uint32_t link_mbps;      /**< ethdev */
+	bool rx_interrupts;      /**< ethdev: the driver can wake a sleeping worker */
+	uint16_t n_rxq, n_txq;   /**< ethdev */
+	struct rte_ether_addr mac; /**< ethdev: its own address */
+};
+
+/** Large: not for a small stack. */
+void port_info(struct port *p, struct port_info *out);
+
+/** Moves a ring (vhost-user: its index; ethdev: receive queue) to another worker, live.
+ *  @return 0; -ERANGE: no such ring; -EINVAL: no such worker */
+int port_queue_move(struct ports *ps, struct port *p, uint16_t ring, uint32_t worker);
+
+/** Breaks a port whose memory vanished; by EVENT_MEM_FAULT. */
+void port_mem_fault(struct ports *ps, uint16_t number);
+
+/* worker: view */
+
+/** One port as workers see it: immutable. */
+struct port_live {
+	uint16_t number;
+	uint16_t group;          /**< 0: none */
+	enum port_type type;
+	uint32_t frame_max;      /**< bytes of the longest frame that it takes, tag not counted */
+	struct stats *stats;
+	uint16_t eth_id;         /**< ethdev */
+	uint16_t n_txq;
+	struct port_txq *txqs;   /**< ethdev: one claim a queue */
+	uint64_t eth_tx_offloads;/**< ethdev: RTE_ETH_TX_OFFLOAD_* that are on */
+};
+
+/** One receive queue of an ethdev that a worker polls. */
+struct port_poll {
+	const struct port_live *port;
+	uint16_t queue;
+	bool interrupts;
+};
+
+struct port_view {
+	const struct port_live *ports[PORT_MAX]; /**< by number; NULL: none */
+	uint16_t n_list;
+	uint16_t list[PORT_MAX];                 /**< numbers in use, for flooding */
+	struct {
+		uint32_t n;
+		struct port_poll *polls;
+	} workers[CROSS_WORKERS_MAX];
+};
+
+/** @role worker, between two quiescent points */
+const struct port_view *port_view(const struct ports *ps);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_RPC_H
+#define FERRY_RPC_H
+
+/**
+ * @file
+ * JSON-RPC 2.0 over a UNIX stream socket: one JSON text per line each way, parameters by name,
+ * several clients, requests pipelined.
+ *
+ * Methods are rows of tables.  The server checks names, types, ranges and required members of the
+ * parameters against the row before a handler runs, so that a handler holds meaning only; an
+ * error names the member, its value and what was expected.  The same rows are what clients read
+ * with `rpc.show` to build help and completion.
+ *
+ * Life     one per process.
+ * Threads  control
+ * Source   jsonrpc.org/specification
+ */
+
+#include "loop.h"
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum rpc_type { RPC_STRING, RPC_INT, RPC_BOOL, RPC_OBJECT, RPC_ARRAY };
+
+struct rpc_param {
+	const char *name;
+	enum rpc_type type;
+	bool required;
+	int64_t min, max;       /**< RPC_INT: range; RPC_STRING: length */
+	const char *choices;    /**< RPC_STRING: "rx|tx|both"; NULL: free */
+	const char *completes;  /**< noun whose names complete the value ("port"); NULL: none */
+	const char *help;       /**< one line */
+};
+
+#define RPC_ERROR_PARSE    (-32700)
+#define RPC_ERROR_REQUEST  (-32600)
+#define RPC_ERROR_METHOD   (-32601)
+#define RPC_ERROR_PARAMS   (-32602)
+#define RPC_ERROR_INTERNAL (-32603)
+#define RPC_ERROR_FAILED   (-32000) /**< the method ran and could not do it */
+
+struct rpc_error {
+	int code;
+	char message[256];      /**< one line that says what to do */
+	char member[64];        /**< parameter that is wrong, "ports[2].socket" for nested; or empty */
+};
+
+/**
+ * Carries a method out.
+ *
+ * @param params  object, already checked against the row
+ * @param result  new reference on success
+ * @return        0; -errno with `err` filled (code RPC_ERROR_FAILED where it was left 0)
+ */
+typedef int rpc_fn(void *arg, json_t *params, json_t **result, struct rpc_error *err);
+
+struct rpc_method {
+	const char *name;                /**< "port.add" */
+	rpc_fn *fn;
+	const struct rpc_param *params;  /**< ends with a row without name */
+	const char *positional;          /**< parameter that stands for [NAME] on the console; NULL */
+	const char *help;                /**< one line */
+};
+
+struct rpc;
+
+struct rpc_opts {
+	const char *path;
+	mode_t mode;   /**< of the socket file; 0: 0600 */
+	gid_t group;   /**< (gid_t)-1: unchanged */
+};
+
+/**
+ * Creates the socket and answers on it.  A socket file that nobody answers on is replaced; missing
+ * folders of the path are made.
+ *
+ * @return  0; -EADDRINUSE: a live process answers there; -errno
+ */
+int rpc_create(struct loop *l, const struct rpc_opts *opts, struct rpc **out);
+
+/** Closes clients after what is queued for them, removes the socket file; NULL is allowed. */
+void rpc_destroy(struct rpc *r);
+
+/** Adds a table that ends with a row without name; both tables and `arg` outlive the server. */
+void rpc_add(struct rpc *r, const struct rpc_method *methods, void *arg);
+
+/**
+ * Carries a method out in the process, with the same checks: what the configuration file and the
+ * command line use.
+ *
+ * @return  0; -errno with `err` filled
+ */
+int rpc_call(struct rpc *r, const char *method, json_t *params, json_t **result,
+	     struct rpc_error *err);
+
+/**
+ * Checks a method's parameters without carrying it out.
+ *
+ * @return  0; -EINVAL with `err` filled
+ */
+int rpc_check(struct rpc *r, const char *method, json_t *params, struct rpc_error *err);
+
+/** Fills an error and returns -errno; a handler's last line. */
+int rpc_fail(struct rpc_error *err, int rc, const char *member, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif

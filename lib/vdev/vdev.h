@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_VDEV_H
+#define FERRY_VDEV_H
+
+/**
+ * @file
+ * The vring-state contract: what everything implements that can move bytes for a guest's rings.
+ *
+ * A handover from one provider to another is stop(a, pos), start(b, pos), kick_all(b), whatever
+ * they are; so is a change of memory, of addresses or of features, from a provider to itself.
+ *
+ * Life     a vdev lives as long as its port.  It is created stopped and destroyed stopped.
+ * Threads  calls of one vdev are serialised by its port's mutex and come from any thread but a
+ *          worker.  They may wait for a grace period, never for a peer.
+ * Units    ring sizes in descriptors
+ * Source   virtio 1.2, 2.7 and 2.8; vhost-user specification, "Ring states"
+ */
+
+#include "gmem.h"
+#include "vring_pos.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VDEV_RINGS_MAX 256
+
+struct vdev;
+struct dirty;
+
+/**
+ * One ring as its guest and front-end describe it.
+ *
+ * Started and enabled are independent: a started ring that is not enabled still takes and
+ * discards what the guest transmits, and is given nothing.
+ */
+struct vdev_ring {
+	bool started;   /**< has a position and may be processed; the rest counts only then */
+	bool enabled;
+	uint16_t size;
+	gpa_t desc;     /**< descriptor table or ring */
+	gpa_t driver;   /**< available ring or driver event suppression structure */
+	gpa_t device;   /**< used ring or device event suppression structure */
+	int kickfd;     /**< eventfd, the caller's until stop() or ring_set() returns; -1: poll */
+	int callfd;     /**< eventfd, likewise; -1: the guest polls */
+	struct vring_pos pos;
+};
+
+/** What start() is told. */
+struct vdev_cfg {
+	int vid;                        /**< librte_vhost's handle; -1 where there is none */
+	uint16_t port;                  /**< number of the port */
+	const struct gmem *mem;         /**< lives until stop() has returned */
+	uint64_t features;              /**< negotiated virtio features */
+	uint16_t n_rings;               /**< length of `rings`; even rings are the guest's receive
+					     rings, odd ones its transmit rings */
+	const struct vdev_ring *rings;  /**< read during the call only */
+};
+
+/** What ring_set() changes. */
+struct vdev_ring_set {
+	bool enabled;
+	int kickfd;
+	int callfd;
+};
+
+/** Why a ring was found bad. */
+#define VDEV_BAD(X) \
+	X(NONE,       "none",       "") \
+	X(SIZE,       "size",       "ring size is zero, too large or no power of two") \
+	X(ADDR,       "addr",       "ring address is unaligned or outside of the memory") \
+	X(INDEX,      "index",      "available index is ahead by more than the ring holds") \
+	X(HEAD,       "head",       "head or next descriptor is not in the table") \
+	X(LOOP,       "loop",       "descriptor chain is longer than the ring") \
+	X(RANGE,      "range",      "buffer is outside of the memory") \
+	X(ZERO,       "zero",       "descriptor without a byte") \
+	X(DIRECTION,  "direction",  "descriptor is writable in a transmit ring or not in a receive ring") \
+	X(INDIRECT,   "indirect",   "indirect table is empty, cut, nested, chained or not negotiated") \
+	X(SHORT,      "short",      "chain is shorter than the virtio-net header") \
+	X(MEMORY,     "memory",     "guest memory vanished while it was in use")
+
+enum vdev_bad {
+#define X(id, name, text) VDEV_BAD_##id,
+	VDEV_BAD(X)
+#undef X
+	VDEV_BAD_N
+};
+
+extern const char *const vdev_bad_names[VDEV_BAD_N];
+extern const char *const vdev_bad_texts[VDEV_BAD_N];
+
+/** What stats() tells of a ring; counters only grow. */
+struct vdev_ring_stats {
+	struct vring_pos pos;   /**< as of now; exact when the ring is at rest */
+	enum vdev_bad bad;
+	bool running;
+	uint16_t worker;        /**< who polls it; UINT16_MAX: nobody, or a device */
+	uint64_t chains;        /**< chains given back */
+	uint64_t calls;         /**< interrupts sent */
+};
+
+struct vdev_ops {
+	/**
+	 * Takes over the guest's rings at their positions.  A single bad ring does not fail the
+	 * start: it is broken by name, its position stays, the others run.
+	 *
+	 * @return  0; -EINVAL: cfg breaks this contract; -ENOTSUP: features or positions that this
+	 *          provider cannot take; -ENOMEM; nothing has changed then
+	 */
+	int (*start)(struct vdev *dev, const struct vdev_cfg *cfg);
+
+	/**
+	 * Lets go: after return nobody writes guest memory, reads it or touches the descriptors,
+	 * and the positions are exact.
+	 *
+	 * @param pos  n_rings positions of the cfg that was started; rings that were not started
+	 *             keep what they have
+	 */
+	void (*stop)(struct vdev *dev, struct vring_pos *pos);
+
+	/** Changes what may change while running; no position moves.  @return 0; -ERANGE; -ENOMEM */
+	int (*ring_set)(struct vdev *dev, uint16_t qid, const struct vdev_ring_set *how);
+
+	/**
+	 * Logs every guest write after return; NULL stops logging.
+	 *
+	 * @return  0; -ENOTSUP: see `can_log`
+	 */
+	int (*log_set)(struct vdev *dev, const struct dirty *log);
+
+	/** Looks at every ring once and interrupts every guest queue: call it after any start. */
+	void (*kick_all)(struct vdev *dev);
+
+	/** @return  0; -ERANGE: no such ring */
+	int (*stats)(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out);
+
+	/** Frees a stopped device. */
+	void (*destroy)(struct vdev *dev);
+};
+
+/** A provider embeds this; only `ops` is for its callers' calls, through the functions below. */
+struct vdev {
+	const struct vdev_ops *ops;
+	const char *provider;    /**< "sw", "vdpadev" */
+	uint64_t features;       /**< virtio features that it can serve */
+	uint16_t n_pairs_max;
+	bool can_log;
+	bool any_position;       /**< start() takes any position, not only a fresh ring's */
+};
+
+/* calls, with the same meaning as the ops */
+
+int vdev_start(struct vdev *dev, const struct vdev_cfg *cfg);
+void vdev_stop(struct vdev *dev, struct vring_pos *pos);
+int vdev_ring_set(struct vdev *dev, uint16_t qid, const struct vdev_ring_set *how);
+int vdev_log_set(struct vdev *dev, const struct dirty *log);
+void vdev_kick_all(struct vdev *dev);
+int vdev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out);
+
+/** NULL is allowed. */
+void vdev_destroy(struct vdev *dev);
+
+#endif
