@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vmm_mem.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096ULL
+#define HOLE (64ULL << 20)
+#define HIGH (4ULL << 30)
+
+static uint64_t
+round_up(uint64_t n, uint64_t align)
+{
+	return (n + align - 1) & ~(align - 1);
+}
+
+static void
+region_fini(struct vmm_region *rg)
+{
+	if (rg->host != NULL)
+		munmap(rg->host, rg->size);
+	if (rg->fd >= 0)
+		close(rg->fd);
+	free(rg->shadow);
+	free(rg->open);
+	*rg = (struct vmm_region){ .fd = -1 };
+}
+
+static int
+region_map(struct vmm_region *rg)
+{
+	void *host;
+
+	rg->fd = memfd_create("vmm", MFD_CLOEXEC);
+	if (rg->fd < 0)
+		return -errno;
+	if (ftruncate(rg->fd, rg->offset + rg->size) < 0)
+		return -errno;
+	host = mmap(NULL, rg->size, PROT_READ | PROT_WRITE, MAP_SHARED, rg->fd, rg->offset);
+	if (host == MAP_FAILED)
+		return -errno;
+	rg->host = host;
+	return 0;
+}
+
+static int
+region_init(struct vmm_region *rg, uint64_t gpa, uint64_t size, uint64_t offset, bool shadow)
+{
+	int rc;
+
+	*rg = (struct vmm_region){ .gpa = gpa, .size = size, .offset = offset, .fd = -1 };
+	rc = region_map(rg);
+	if (rc == 0 && shadow) {
+		rg->shadow = calloc(1, size);
+		rg->open = calloc(1, size);
+		if (rg->shadow == NULL || rg->open == NULL)
+			rc = -ENOMEM;
+	}
+	if (rc < 0)
+		region_fini(rg);
+	return rc;
+}
+
+static int
+region_add(struct vmm_mem *mem, uint64_t size)
+{
+	const struct vmm_region *last = &mem->regions[mem->n_regions - 1];
+	unsigned int i = mem->n_regions;
+	uint64_t gpa = 0;
+	int rc;
+
+	if (i == VMM_REGIONS_MAX)
+		return -ENOSPC;
+	if (i == 1)
+		gpa = HIGH;
+	else if (i > 1)
+		gpa = last->gpa + last->size + HOLE;
+	rc = region_init(&mem->regions[i], gpa, round_up(size, PAGE), (i & 1) * 2 * PAGE,
+			 mem->shadow);
+	if (rc < 0)
+		return rc;
+	return mem->n_regions++;
+}
+
+int
+vmm_mem_plug(struct vmm_mem *mem, uint64_t size)
+{
+	int i = region_add(mem, size);
+
+	/* Nothing is allocated from it: it must be free to go again. */
+	if (i >= 0)
+		mem->regions[i].next = mem->regions[i].size;
+	return i;
+}
+
+int
+vmm_mem_unplug(struct vmm_mem *mem)
+{
+	if (mem->n_regions <= 1)
+		return -ENOENT;
+	region_fini(&mem->regions[--mem->n_regions]);
+	mem->cursor = 0;
+	return 0;
+}
+
+int
+vmm_mem_create(struct vmm_mem **out, const struct vmm_mem_conf *conf, struct vmm_fault *fault)
+{
+	unsigned int n = conf->n_regions > 0 ? conf->n_regions : 1;
+	struct vmm_mem *mem;
+	int rc;
+
+	if (n > VMM_REGIONS_MAX)
+		return -EINVAL;
+	mem = calloc(1, sizeof(*mem));
+	if (mem == NULL)
+		return -ENOMEM;
+	mem->shadow = conf->shadow;
+	mem->fault = fault;
+	while (mem->n_regions < n) {
+		rc = region_add(mem, conf->size / n);
+		if (rc < 0) {
+			vmm_mem_destroy(mem);
+			return rc;
+		}
+	}
+	/* Address 0 stays unused: a zeroed descriptor must not point at anything that matters. */
+	mem->regions[0].next = PAGE;
+	*out = mem;
+	return 0;
+}
+
+void
+vmm_mem_destroy(struct vmm_mem *mem)
+{
+	if (mem == NULL)
+		return;
+	while (mem->n_regions > 0)
+		region_fini(&mem->regions[--mem->n_regions]);
+	free(mem);
+}
+
+static struct vmm_region *
+region_find(const struct vmm_mem *mem, uint64_t gpa, uint64_t len)
+{
+	for (unsigned int i = 0; i < mem->n_regions; i++) {
+		const struct vmm_region *rg = &mem->regions[i];
+
+		if (gpa >= rg->gpa && gpa - rg->gpa < rg->size && len <= rg->size - (gpa - rg->gpa))
+			return (struct vmm_region *)rg;
+	}
+	return NULL;
+}
+
+void *
+vmm_mem_host(const struct vmm_mem *mem, uint64_t gpa, uint64_t len)
+{
+	const struct vmm_region *rg = region_find(mem, gpa, len);
+
+	return rg == NULL ? NULL : rg->host + (gpa - rg->gpa);
+}
+
+uint64_t
+vmm_mem_uva(const struct vmm_mem *mem, uint64_t gpa)
+{
+	return (uint64_t)(uintptr_t)vmm_mem_host(mem, gpa, 1);
+}
+
+uint64_t
+vmm_mem_alloc(struct vmm_mem *mem, uint64_t size, uint64_t align)
+{
+	for (unsigned int i = 0; i < mem->n_regions; i++) {
+		struct vmm_region *rg = &mem->regions[(mem->cursor + i) % mem->n_regions];
+		uint64_t at = round_up(rg->gpa + rg->next, align) - rg->gpa;
+
+		if (at > rg->size || size > rg->size - at)
+			continue;
+		rg->next = at + size;
+		mem->cursor = (mem->cursor + i + 1) % mem->n_regions;
+		return rg->gpa + at;
+	}
+	return VMM_GPA_NONE;
+}
+
+void
+vmm_mem_wrote(struct vmm_mem *mem, uint64_t gpa, uint64_t len)
+{
+	struct vmm_region *rg;
+	uint64_t at;
+
+	if (!mem->shadow)
+		return;
+	rg = region_find(mem, gpa, len);
+	if (rg == NULL)
+		return;
+	at = gpa - rg->gpa;
+	memcpy(rg->shadow + at, rg->host + at, len);
+}
+
+void
+vmm_mem_write(struct vmm_mem *mem, uint64_t gpa, const void *src, uint64_t len)
+{
+	void *host = vmm_mem_host(mem, gpa, len);
+
+	if (host == NULL)
+		abort();        /* the harness wrote past its own memory: no result would be true */
+	memcpy(host, src, len);
+	vmm_mem_wrote(mem, gpa, len);
+}
+
+static void
+open_add(struct vmm_mem *mem, uint64_t gpa, uint64_t len, int by)
+{
+	struct vmm_region *rg = region_find(mem, gpa, len);
+
+	if (rg == NULL)
+		return;
+	for (uint64_t at = gpa - rg->gpa, end = at + len; at < end; at++)
+		rg->open[at] = (uint8_t)(rg->open[at] + by);
+}
+
+void
+vmm_mem_offer(struct vmm_mem *mem, uint64_t gpa, uint64_t len)
+{
+	if (mem->shadow)
+		open_add(mem, gpa, len, 1);
+}
+
+void
+vmm_mem_withdraw(struct vmm_mem *mem, uint64_t gpa, uint64_t len)
+{
+	if (!mem->shadow)
+		return;
+	open_add(mem, gpa, len, -1);
+	vmm_mem_wrote(mem, gpa, len);
+}
+
+static int
+region_check(const struct vmm_region *rg, uint64_t from, uint64_t to, struct vmm_fault *fault)
+{
+	for (uint64_t at = from; at < to; at++) {
+		if (rg->host[at] == rg->shadow[at] || rg->open[at] != 0)
+			continue;
+		return vmm_fault_set(fault, "containment: byte at gpa 0x%" PRIx64
+				     " became 0x%02x, was 0x%02x, and was not offered",
+				     rg->gpa + at, rg->host[at], rg->shadow[at]);
+	}
+	return 0;
+}
+
+int
+vmm_mem_check(struct vmm_mem *mem)
+{
+	int rc = 0;
+
+	if (!mem->shadow)
+		return 0;
+	for (unsigned int i = 0; i < mem->n_regions; i++) {
+		const struct vmm_region *rg = &mem->regions[i];
+
+		for (uint64_t at = 0; at < rg->size && rc == 0; at += PAGE)
+			if (memcmp(rg->host + at, rg->shadow + at, PAGE) != 0)
+				rc = region_check(rg, at, at + PAGE, mem->fault);
+	}
+	return rc;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VMM_FRAME_H
+#define VMM_FRAME_H
+
+/**
+ * @file
+ * Frames that account for themselves, and the frame oracle.
+ *
+ * Every frame carries its flow, a 64-bit sequence number, its length and a checksum over everything
+ * behind the Ethernet header; the filling follows from flow and sequence number.  Frames of 66 bytes
+ * and more are UDP over IPv4 (port numbers by flow, so that flow hashes spread them), shorter ones
+ * use the local experimental EtherType.
+ *
+ * Life     plain values.
+ * Threads  one at a time per flow.
+ * Units    lengths in bytes, from the destination address to the last payload byte, without FCS.
+ * Source   IEEE 802.3, IEEE 802 clause 9.2.4 (EtherType 88-B5), RFC 768, RFC 791.
+ */
+
+#include <stdint.h>
+
+#include "vmm_fault.h"
+
+/** Shortest and longest frame that can account for itself. */
+#define VMM_FRAME_MIN 38
+#define VMM_FRAME_MAX 65535
+
+/** Who sends what to whom. */
+struct vmm_frame {
+	uint8_t dst[6], src[6];
+	uint32_t flow;
+	uint64_t seq;
+	uint32_t len;
+};
+
+/** One direction of one flow, as sender and receiver count it. */
+struct vmm_flow {
+	uint32_t id;
+	uint64_t sent;          /* the next sequence number to send */
+	uint64_t expected;      /* the next sequence number that may arrive */
+	uint64_t received;
+	uint64_t missing;       /* numbers that were overtaken and may never arrive now */
+};
+
+/** Writes the frame.  @return 0; -EINVAL: length */
+int vmm_frame_build(uint8_t *out, const struct vmm_frame *f);
+
+/** True for a frame that vmm_frame_build() made (its checksum is not looked at). */
+bool vmm_frame_ours(const uint8_t *bytes, uint32_t len);
+
+/**
+ * Takes a frame of ours apart and checks length, filling and checksum.
+ *
+ * @return 0; -EPROTO
+ */
+int vmm_frame_parse(struct vmm_frame *out, const uint8_t *bytes, uint32_t len,
+		    struct vmm_fault *fault);
+
+/** Order and duplicates: a number may be jumped over, never repeated.  @return 0; -EPROTO */
+int vmm_flow_received(struct vmm_flow *flow, const struct vmm_frame *f, struct vmm_fault *fault);
+
+/**
+ * The sum: sent = received + drops.
+ *
+ * @param drops  frames that the switch says it dropped, by all names together
+ * @return       0; -EPROTO
+ */
+int vmm_flow_check(const struct vmm_flow *flow, uint64_t drops, struct vmm_fault *fault);
+
+#endif
