@@ -15,7 +15,6 @@
 #include <stdint.h>
 #include <time.h>
 
-#define NS_PER_S  1000000000ULL
 #define NS_PER_US 1000ULL
 
 /** Nanoseconds of CLOCK_MONOTONIC. */
