@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""DPDK's virtio-user device, a real vhost-user front-end, driven by testpmd."""
+
+import os
+import re
+import shutil
+
+from ferry.process import Failure, Process, wait_until
+
+STATISTICS = {
+    "rx": r"RX-packets: +(\d+)",
+    "rx_bytes": r"RX-bytes: +(\d+)",
+    "tx": r"TX-packets: +(\d+)",
+    "tx_bytes": r"TX-bytes: +(\d+)",
+}
+
+
+class Testpmd(Process):
+    """One testpmd with one virtio-user device, and its command line."""
+
+    def __init__(self, story, name, path, mac, *, server=False, packed=False, queues=1, arguments=()):
+        program = shutil.which("dpdk-testpmd")
+        if program is None:
+            raise Failure("dpdk-testpmd is not installed (package dpdk-dev)")
+        vdev = f"net_virtio_user0,path={path},mac={mac},queues={queues}"
+        vdev += f",server={int(server)},packed_vq={int(packed)}"
+        reader, self.stdin_fd = os.pipe()
+        argv = [
+            *(program, "--no-huge", "-m", "256", "--in-memory", "--single-file-segments", "--no-pci"),
+            *("--no-telemetry", "--vdev", vdev, "--", "-i", "--total-num-mbufs=8192", "--no-mlockall"),
+            *(f"--rxq={queues}", f"--txq={queues}", *arguments),
+        ]
+        super().__init__(name, argv, story.log_path(name), stdin=reader)
+        os.close(reader)
+        story.keep(self)
+        self.wait_line(r"testpmd> *", 30)
+
+    def command(self, line, pattern=None, seconds=10.0):
+        """Types a line; waits for a pattern behind it and returns the match."""
+        mark = f"# {line}"
+        seen = len(self.log())
+        os.write(self.stdin_fd, f"{line}\n".encode())
+        if pattern is None:
+            return None
+        expression = re.compile(pattern)
+        return wait_until(
+            f"{self.name}: {mark}: /{pattern}/",
+            lambda: expression.search(self.log(), seen),
+            seconds,
+            alive=[self],
+        )
+
+    def stats(self):
+        """Frames and bytes of the device."""
+        match = self.command("show port stats 0", r"(?s)NIC statistics for port 0.*?Tx-pps.*?####")
+        return {name: int(re.search(text, match[0])[1]) for name, text in STATISTICS.items()}
+
+    def quit(self):
+        os.write(self.stdin_fd, b"quit\n")
+        return self.wait(15)
