@@ -44,7 +44,7 @@ level_find(const char *name)
 		[RTE_LOG_INFO] = "info", [RTE_LOG_DEBUG] = "debug",
 	};
 
-	for (int i = RTE_LOG_EMERG; i <= RTE_LOG_DEBUG; i++)
+	for (int i = RTE_LOG_EMERG; i <= (int)RTE_LOG_DEBUG; i++)
 		if (strcmp(names[i], name) == 0)
 			return i;
 	return -EINVAL;

@@ -6,7 +6,9 @@
 bool
 event_send(struct cross *x, const struct event *ev)
 {
-	if (rte_ring_mp_enqueue_elem(x->events, ev, sizeof(*ev)) != 0) {
+	struct event copy = *ev;
+
+	if (rte_ring_mp_enqueue_elem(x->events, &copy, sizeof(copy)) != 0) {
 		atomic_fetch_add_explicit(&x->lost, 1, memory_order_relaxed);
 		return false;
 	}

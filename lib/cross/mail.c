@@ -6,7 +6,7 @@
 void
 mail_send(struct cross *x, uint32_t worker, mail_fn *fn, void *arg)
 {
-	const struct mail m = { .fn = fn, .arg = arg };
+	struct mail m = { .fn = fn, .arg = arg };
 
 	while (rte_ring_mp_enqueue_elem(x->workers[worker].mail, &m, sizeof(m)) != 0) {
 		cross_wake(x, worker);

@@ -8,8 +8,8 @@
  *
  * Life     one per switch; entries come by learning or by RPC, go by age, move, flush or port
  *          removal.
- * Threads  control writes; workers look up without locks.  Entries are never edited in place: a
- *          move deletes and adds, a deleted slot is reused after a grace period.
+ * Threads  control writes; workers look up without locks.  A move is one store of what the lookup
+ *          answers: no moment without an entry; a deleted slot is reused after a grace period.
  * Units    age in seconds, capacity in entries
  * Source   IEEE 802.1Q clause 8.8 (filtering database)
  */
@@ -30,12 +30,20 @@ struct fdb_opts {
 	uint32_t capacity;      /**< entries; 0: FDB_CAPACITY */
 	uint32_t age_s;         /**< idle time after which a learned entry goes; 0: never */
 	uint32_t quota;         /**< learned entries that one port may have; 0: FDB_QUOTA */
-	uint32_t reports_per_s; /**< unknown or moved sources a port may report a second; 0: default */
+	uint32_t reports_per_s; /**< unknown or moved sources that a port may report a second through
+				     one worker; 0: FDB_REPORTS */
 };
 
 #define FDB_CAPACITY 131072
 #define FDB_AGE_S    300
 #define FDB_QUOTA    8192
+#define FDB_REPORTS  1000
+
+/** Port numbers are below this. */
+#define FDB_PORTS_MAX 1024
+
+/** Addresses that a worker asks about at once. */
+#define FDB_BURST 32
 
 /** What a lookup answers. */
 struct fdb_hit {
@@ -53,8 +61,15 @@ fdb_key(uint16_t vlan, const uint8_t mac[RTE_ETHER_ADDR_LEN])
 
 /* life */
 
-/** @return 0; -EINVAL; -ENOMEM */
+/**
+ * Creates an empty database and makes it the handler of EVENT_FDB_SEEN; rte_eal_init() has run.
+ *
+ * @return  0; -EINVAL: more than a million entries; -ENOMEM
+ * @role    control, before workers start
+ */
 int fdb_create(struct cross *x, const struct fdb_opts *opts, struct fdb **out);
+
+/** Frees it after the last worker has ended; NULL and half-built are allowed. */
 void fdb_destroy(struct fdb *fdb);
 
 /* worker */
@@ -62,11 +77,12 @@ void fdb_destroy(struct fdb *fdb);
 /**
  * Finds the ports behind several addresses at once.
  *
- * @param keys  n keys, n <= 32
+ * @param keys  n keys, n <= FDB_BURST
  * @param hits  filled where the bit is set
  * @return      one bit per key that was found
  * @role        worker, between two quiescent points
- * @cost        one hash probe a key, prefetched; stores only into the worker's own cache
+ * @cost        a steady flow: one look a key into the worker's own cache; else one hash probe a
+ *              key, prefetched; stores only into that cache
  */
 uint32_t fdb_find(struct fdb *fdb, uint32_t worker, const fdb_key_t *keys, uint32_t n,
 		  struct fdb_hit *hits);
@@ -81,6 +97,10 @@ uint32_t fdb_find(struct fdb *fdb, uint32_t worker, const fdb_key_t *keys, uint3
  * @role  worker
  */
 void fdb_seen(struct fdb *fdb, uint32_t worker, uint16_t port, fdb_key_t key);
+
+/** Like fdb_seen() for n <= FDB_BURST frames of one port: their memory is waited for together. */
+void fdb_seen_burst(struct fdb *fdb, uint32_t worker, uint16_t port, const fdb_key_t *keys,
+		    uint32_t n);
 
 /* control */
 
@@ -109,8 +129,8 @@ struct fdb_stats {
 /**
  * Adds a static entry, or makes a learned one static.
  *
- * @return  0; -EINVAL: group or zero address, VLAN above 4094; -EEXIST: static on another port;
- *          -ENOSPC
+ * @return  0; -EINVAL: group or zero address, VLAN above 4094, port number; -EEXIST: static on
+ *          another port; -ENOSPC
  */
 int fdb_add(struct fdb *fdb, fdb_key_t key, uint16_t port);
 
@@ -127,7 +147,12 @@ int fdb_learn(struct fdb *fdb, fdb_key_t key, uint16_t port);
 /** Forgets learned entries of a port; UINT16_MAX: of all ports.  @return entries */
 uint32_t fdb_flush(struct fdb *fdb, uint16_t port);
 
-/** Forgets all entries of a port that goes, static ones too, and its quota.  @return entries */
+/**
+ * Forgets all entries of a port that goes, static ones too, and what workers have reported of it
+ * and control has not yet heard.  Call it when no worker handles frames of the port any more.
+ *
+ * @return  entries
+ */
 uint32_t fdb_port_del(struct fdb *fdb, uint16_t port);
 
 /** Folds what workers have seen and ages; call it once a second.  @return entries aged */

@@ -32,9 +32,10 @@ struct rpc_param {
 	const char *name;
 	enum rpc_type type;
 	bool required;
-	int64_t min, max;       /**< RPC_INT: range; RPC_STRING: length */
+	int64_t min, max;       /**< RPC_INT: range; RPC_STRING: length; both 0: any */
 	const char *choices;    /**< RPC_STRING: "rx|tx|both"; NULL: free */
-	const char *completes;  /**< noun whose names complete the value ("port"); NULL: none */
+	const char *completes;  /**< noun whose names complete the value ("port"); "file": a path of
+				     the client's, made absolute by it; NULL: none */
 	const char *help;       /**< one line */
 };
 
@@ -55,7 +56,7 @@ struct rpc_error {
  * Carries a method out.
  *
  * @param params  object, already checked against the row
- * @param result  new reference on success
+ * @param result  new reference on success; left NULL: {}
  * @return        0; -errno with `err` filled (code RPC_ERROR_FAILED where it was left 0)
  */
 typedef int rpc_fn(void *arg, json_t *params, json_t **result, struct rpc_error *err);
@@ -78,9 +79,11 @@ struct rpc_opts {
 
 /**
  * Creates the socket and answers on it.  A socket file that nobody answers on is replaced; missing
- * folders of the path are made.
+ * folders of the path are made.  SIGPIPE is ignored by the process from then on.
  *
- * @return  0; -EADDRINUSE: a live process answers there; -errno
+ * @param opts  NULL: no socket, only rpc_call(), rpc_check() and rpc_handle_line()
+ * @return      0; -EADDRINUSE: a live process answers there; -EEXIST: the path is no socket;
+ *              -ENAMETOOLONG; -errno of the socket calls
  */
 int rpc_create(struct loop *l, const struct rpc_opts *opts, struct rpc **out);
 
@@ -106,7 +109,20 @@ int rpc_call(struct rpc *r, const char *method, json_t *params, json_t **result,
  */
 int rpc_check(struct rpc *r, const char *method, json_t *params, struct rpc_error *err);
 
-/** Fills an error and returns -errno; a handler's last line. */
+/**
+ * Handles what one line of a client holds: a request, a notification or a batch.
+ *
+ * @param line  without the newline; anything at all
+ * @return      the answer without a newline, for free(); NULL: nothing is to be answered
+ */
+char *rpc_handle_line(struct rpc *r, const char *line, size_t len);
+
+/**
+ * Fills an error; a handler's last line.  The message gets the member's name in front.  The code
+ * is RPC_ERROR_PARAMS when a member is named and rc is -EINVAL, else RPC_ERROR_FAILED.
+ *
+ * @return  rc
+ */
 int rpc_fail(struct rpc_error *err, int rc, const char *member, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

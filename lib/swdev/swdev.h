@@ -27,29 +27,31 @@
 
 struct swdev_pool;
 
-/** A ring as workers see it.  The wrapper is immutable, the ring inside has one owner. */
+/** What moves in a ring; written by its owner of the moment. */
+struct swdev_state {
+	struct vring ring;
+	_Atomic uint32_t claim;  /**< receive rings: 0 free, else worker + 1 */
+	bool reported;           /**< EVENT_RING_BROKEN was sent */
+	uint64_t chains;         /**< given back */
+	uint64_t calls;          /**< interrupts sent */
+} __rte_cache_aligned;
+
+/** A ring as workers see it: immutable, but for what `state` points to. */
 struct swdev_ring {
-	struct vring *ring;
+	struct swdev_state *state;
 	int kickfd;
 	int callfd;
 	bool enabled;
 	uint16_t index;
 	uint16_t port;
 	uint16_t worker;         /**< transmit rings: who polls */
-	struct stats *stats;
-	struct swdev_ring_count *count;
+	struct stats *stats;     /**< of the port */
 };
 
-/** Counters of one ring; by its owner of the moment. */
-struct swdev_ring_count {
-	uint64_t chains;
-	uint64_t calls;
-};
-
-/** The receive rings of a running device. */
+/** The receive rings of a running device that a guest can be reached through. */
 struct swdev_live {
 	uint64_t features;
-	uint16_t n_rx;           /**< started and enabled receive rings, dense */
+	uint16_t n_rx;           /**< started, enabled and good when published; dense */
 	const struct swdev_ring *rx[];
 };
 
@@ -61,9 +63,8 @@ struct swdev_view {
 	} workers[CROSS_WORKERS_MAX];
 };
 
-/** What the provider can serve. */
-#define SWDEV_FEATURES swdev_features()
-uint64_t swdev_features(void);
+/** Virtio features that the provider and the datapath above it can serve. */
+extern const uint64_t swdev_features;
 
 /* life */
 
@@ -91,5 +92,28 @@ const struct swdev_view *swdev_view(const struct swdev_pool *pool);
 
 /** Epoll set that the worker sleeps on: the kick descriptors of its rings and its wakefd. */
 int swdev_epfd(const struct swdev_pool *pool, uint32_t worker);
+
+/** Takes a receive ring for one burst.  @return false: another worker has it */
+static inline bool
+swdev_claim(const struct swdev_ring *r, uint32_t worker)
+{
+	uint32_t nobody = 0;
+
+	return atomic_compare_exchange_strong_explicit(&r->state->claim, &nobody, worker + 1,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+/** Gives it back, its writes visible to the next holder. */
+static inline void
+swdev_release(const struct swdev_ring *r)
+{
+	atomic_store_explicit(&r->state->claim, 0, memory_order_release);
+}
+
+/** Publishes what was given back and interrupts the guest if it wants that. @role the owner */
+void swdev_publish(const struct swdev_ring *r, uint32_t worker);
+
+/** Reports a ring that was found broken, once.  @role the owner */
+void swdev_report(struct swdev_pool *pool, const struct swdev_ring *r);
 
 #endif

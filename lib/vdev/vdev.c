@@ -3,14 +3,6 @@
 
 #include <errno.h>
 
-#define X(id, name, text) [VDEV_BAD_##id] = name,
-const char *const vdev_bad_names[VDEV_BAD_N] = { VDEV_BAD(X) };
-#undef X
-
-#define X(id, name, text) [VDEV_BAD_##id] = text,
-const char *const vdev_bad_texts[VDEV_BAD_N] = { VDEV_BAD(X) };
-#undef X
-
 int
 vdev_start(struct vdev *dev, const struct vdev_cfg *cfg)
 {

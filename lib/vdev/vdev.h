@@ -17,6 +17,7 @@
  */
 
 #include "gmem.h"
+#include "vring_bad.h"
 #include "vring_pos.h"
 
 #include <stdbool.h>
@@ -63,35 +64,10 @@ struct vdev_ring_set {
 	int callfd;
 };
 
-/** Why a ring was found bad. */
-#define VDEV_BAD(X) \
-	X(NONE,       "none",       "") \
-	X(SIZE,       "size",       "ring size is zero, too large or no power of two") \
-	X(ADDR,       "addr",       "ring address is unaligned or outside of the memory") \
-	X(INDEX,      "index",      "available index is ahead by more than the ring holds") \
-	X(HEAD,       "head",       "head or next descriptor is not in the table") \
-	X(LOOP,       "loop",       "descriptor chain is longer than the ring") \
-	X(RANGE,      "range",      "buffer is outside of the memory") \
-	X(ZERO,       "zero",       "descriptor without a byte") \
-	X(DIRECTION,  "direction",  "descriptor is writable in a transmit ring or not in a receive ring") \
-	X(INDIRECT,   "indirect",   "indirect table is empty, cut, nested, chained or not negotiated") \
-	X(SHORT,      "short",      "chain is shorter than the virtio-net header") \
-	X(MEMORY,     "memory",     "guest memory vanished while it was in use")
-
-enum vdev_bad {
-#define X(id, name, text) VDEV_BAD_##id,
-	VDEV_BAD(X)
-#undef X
-	VDEV_BAD_N
-};
-
-extern const char *const vdev_bad_names[VDEV_BAD_N];
-extern const char *const vdev_bad_texts[VDEV_BAD_N];
-
 /** What stats() tells of a ring; counters only grow. */
 struct vdev_ring_stats {
 	struct vring_pos pos;   /**< as of now; exact when the ring is at rest */
-	enum vdev_bad bad;
+	enum vring_bad bad;
 	bool running;
 	uint16_t worker;        /**< who polls it; UINT16_MAX: nobody, or a device */
 	uint64_t chains;        /**< chains given back */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_VRING_IMPL_H
+#define FERRY_VRING_IMPL_H
+
+/* Inside of lib/vring: the bits of virtio 1.2, 2.7 and 2.8. */
+
+#include "vring.h"
+
+#define DESC_NEXT     (1u << 0)
+#define DESC_WRITE    (1u << 1)
+#define DESC_INDIRECT (1u << 2)
+#define DESC_AVAIL    (1u << 7)
+#define DESC_USED     (1u << 15)
+
+#define AVAIL_NO_INTERRUPT 1u
+#define USED_NO_NOTIFY     1u
+
+#define EVENT_ENABLE  0u
+#define EVENT_DISABLE 1u
+#define EVENT_DESC    2u
+
+/* Split: the driver's event index stands behind its ring, the device's behind the used ring. */
+static inline uint16_t *
+split_used_event(const struct vring *r)
+{
+	return &r->split.avail->ring[r->size];
+}
+
+static inline uint16_t *
+split_avail_event(const struct vring *r)
+{
+	return (uint16_t *)&r->split.used->ring[r->size];
+}
+
+/* Packed: moves a slot and its wrap counter on by n, n <= size. */
+static inline void
+packed_advance(const struct vring *r, uint16_t *slot, bool *wrap, uint16_t n)
+{
+	uint32_t next = (uint32_t)*slot + n;
+
+	if (next >= r->size) {
+		next -= r->size;
+		*wrap = !*wrap;
+	}
+	*slot = (uint16_t)next;
+}
+
+static inline bool
+packed_available(uint16_t flags, bool wrap)
+{
+	return ((flags & DESC_AVAIL) != 0) == wrap && ((flags & DESC_USED) != 0) != wrap;
+}
+
+#endif
