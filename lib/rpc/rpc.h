@@ -75,6 +75,8 @@ struct rpc_opts {
 	const char *path;
 	mode_t mode;   /**< of the socket file; 0: 0600 */
 	gid_t group;   /**< (gid_t)-1: unchanged */
+	uint32_t unread_ms; /**< a client that reads nothing of its answers for so long is dropped;
+				 0: 10 seconds */
 };
 
 /**
