@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_FDB_IMPL_H
+#define FERRY_FDB_IMPL_H
+
+/*
+ * Inside of lib/fdb: who writes each field is said beside it.
+ *
+ * An entry has a slot, which control fills, and a key in the table, which workers look up.  The
+ * table's data pointer is not a pointer: it holds the slot's number, the port and the static bit
+ * in 31 bits, so that one load answers a lookup and one store moves an address.
+ */
+
+#include "event.h"
+#include "fdb.h"
+
+#include <rte_hash.h>
+#include <rte_hash_crc.h>
+
+#define SLOT_BITS 20
+#define PORT_BITS 10
+
+#define FDB_CAPACITY_MAX (1u << SLOT_BITS)
+
+_Static_assert(FDB_PORTS_MAX == 1u << PORT_BITS, "a port number fills its bits");
+
+/* Addresses are spread over this many versions: a move empties the caches by so small a part. */
+#define VERSIONS 256
+
+/* Per worker: addresses that it has looked up, and what it has just reported. */
+#define CACHE_LEN   32768
+#define REPORTS_LEN 1024
+
+/* Worker only. */
+struct fdb_cached {
+	fdb_key_t key;
+	uint32_t value;
+	uint32_t version; /* of the key's group when the table was asked; 0: empty */
+};
+
+/* Worker only. */
+struct fdb_report {
+	fdb_key_t key;
+	uint64_t tsc;
+	uint32_t version;
+	uint16_t port;
+};
+
+/* Worker only. */
+struct fdb_allowance {
+	uint64_t since; /* cycles */
+	uint32_t left;
+};
+
+struct fdb_worker {
+	struct fdb_cached *cache;
+	_Atomic uint32_t *seen; /* by slot, in ticks; worker: store; control: load */
+	struct fdb_report reports[REPORTS_LEN];
+	struct fdb_allowance ports[FDB_PORTS_MAX];
+} __rte_cache_aligned;
+
+enum fdb_state { SLOT_FREE, SLOT_LEARNED, SLOT_FIXED };
+
+/* Control only. */
+struct fdb_slot {
+	fdb_key_t key;
+	uint32_t seen; /* tick of the last sign of life that control knows of */
+	uint16_t port;
+	uint8_t state; /* enum fdb_state */
+};
+
+/* Deleted, but perhaps in the hands of a worker; control only. */
+struct fdb_grave {
+	uint32_t slot;
+	int32_t position; /* of the key in the table */
+};
+
+struct fdb {
+	struct rte_hash *table; /* control: write; workers: lock-free read */
+	struct cross *cross;
+	struct fdb_worker *workers;
+	uint64_t secret;        /* odd; keeps strangers from choosing addresses that collide */
+	uint64_t second_cycles;
+	uint64_t again_cycles;
+	uint32_t reports_per_s;
+
+	/* Numbers that only grow.  Control: store; workers: load. */
+	_Atomic uint32_t now __rte_cache_aligned; /* ticks, about seconds, from 1 */
+	_Atomic uint32_t versions[VERSIONS] __rte_cache_aligned;
+	_Atomic uint32_t tenants[FDB_PORTS_MAX];  /* how often a port number was given up */
+
+	/* Control only. */
+	struct fdb_slot *slots __rte_cache_aligned;
+	uint32_t *free_slots;
+	uint32_t n_free;
+	struct fdb_grave *graves;
+	uint32_t n_graves;
+	uint32_t high;          /* slots from here on were never used */
+	uint32_t due;           /* tick before which nothing can be too old */
+	uint32_t quota;
+	uint32_t n_learned[FDB_PORTS_MAX];
+	struct fdb_stats stats;
+};
+
+static inline uint32_t
+value_pack(uint32_t slot, uint16_t port, bool fixed)
+{
+	return slot | (uint32_t)port << SLOT_BITS | (uint32_t)fixed << (SLOT_BITS + PORT_BITS);
+}
+
+static inline uint32_t
+value_slot(uint32_t value)
+{
+	return value & (FDB_CAPACITY_MAX - 1);
+}
+
+static inline uint16_t
+value_port(uint32_t value)
+{
+	return value >> SLOT_BITS & (FDB_PORTS_MAX - 1);
+}
+
+static inline bool
+value_fixed(uint32_t value)
+{
+	return value >> (SLOT_BITS + PORT_BITS);
+}
+
+/* CRC alone is linear: who knows one collision knows them all.  The secret factor hides them. */
+static inline uint32_t
+key_hash(const struct fdb *fdb, fdb_key_t key)
+{
+	return rte_hash_crc_8byte(key * fdb->secret, 0);
+}
+
+static inline _Atomic uint32_t *
+key_version(struct fdb *fdb, uint32_t hash)
+{
+	return &fdb->versions[hash & (VERSIONS - 1)];
+}
+
+/* A group address never stands as a source, and zero is nobody's. */
+static inline bool
+key_learnable(fdb_key_t key)
+{
+	const uint64_t mac = key & ((UINT64_C(1) << 48) - 1);
+
+	return mac != 0 && (mac >> 40 & RTE_ETHER_GROUP_ADDR) == 0;
+}
+
+static inline uint32_t
+fdb_now(const struct fdb *fdb)
+{
+	return atomic_load_explicit(&fdb->now, memory_order_relaxed);
+}
+
+/* Takes an entry out of the table and buries its slot. */
+void fdb_bury(struct fdb *fdb, uint32_t slot);
+
+/* Frees what is buried, after one grace period for all of it. */
+void fdb_graves_free(struct fdb *fdb);
+
+/* Makes sure that the tick at which an entry can be too old is not slept through. */
+void fdb_due(struct fdb *fdb, uint32_t seen);
+
+#endif
