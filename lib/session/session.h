@@ -87,10 +87,13 @@ struct session_info {
 
 /**
  * Creates the socket and starts to listen or connect.  A socket file that nobody answers on is
- * replaced.
+ * replaced.  Callbacks may come before this returns; `out` is set by then.
  *
- * @return  0; -EADDRINUSE: a live process answers on the path; -ENAMETOOLONG; -EINVAL; -ENOMEM;
- *          -errno of the socket calls.  Nothing is left behind then.
+ * @return  0; -EADDRINUSE: a live process answers on the path, or another session has it;
+ *          -EEXIST: the path is something else than a socket; -ENOENT, -ENOTDIR, -EACCES: its
+ *          folder is missing or closed to us; -ENAMETOOLONG; -ENOSPC: more sockets than
+ *          librte_vhost can poll; -EINVAL; -ENOMEM; -errno of the socket calls, -EPERM of `mode`
+ *          or `group`.  Nothing is left behind then.
  * @role    control, without `lock`
  */
 int session_create(const struct session_opts *opts, struct session **out);
