@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line, the console, the configuration and their errors; no guest is needed."""
+
+import json
+import os
+import socket
+import stat
+
+from ferry.process import run, wait_until
+from ferry.rpc import Rpc, RpcError
+from ferry.daemon import refused
+from ferry.story import tell
+from ferry.terminal import Terminal
+from ferry.traffic import expect
+
+# A configuration, and the words that the error has to hold: the member, the value, what is expected.
+BAD_CONFIGURATIONS = [
+    ("{", ["line 1"]),
+    ("[]", ["object"]),
+    ('{"portz": []}', ["portz"]),
+    ('{"ports": {}}', ["ports", "array"]),
+    ('{"ports": [{"type": "vhost-user", "socket": "/tmp/x"}]}', ["ports[0]", "name"]),
+    ('{"ports": [{"name": "vm1", "socket": "/tmp/x"}]}', ["ports[0]", "type"]),
+    ('{"ports": [{"name": "vm1", "type": "vhost-usr", "socket": "/tmp/x"}]}', ["type", "vhost-usr", "vhost-user"]),
+    ('{"ports": [{"name": "vm1", "type": "vhost-user"}]}', ["socket"]),
+    (
+        '{"ports": [{"name": "vm1", "type": "vhost-user", "socket": "/tmp/x", "role": "sever"}]}',
+        ["role", "sever", "server", "client"],
+    ),
+    ('{"ports": [{"name": "vm1", "type": "vhost-user", "socket": "/tmp/x", "queues": 0}]}', ["queues", "0"]),
+    ('{"ports": [{"name": "vm1", "type": "vhost-user", "socket": "/tmp/x", "queues": "4"}]}', ["queues", "4"]),
+    ('{"ports": [{"name": "vm1", "type": "vhost-user", "socket": "/tmp/x", "mtu": -1}]}', ["mtu", "-1"]),
+    ('{"ports": [{"name": "a b", "type": "vhost-user", "socket": "/tmp/x"}]}', ["name", "a b"]),
+    (
+        '{"ports": [{"name": "v", "type": "vhost-user", "socket": "/tmp/x"},'
+        ' {"name": "v", "type": "vhost-user", "socket": "/tmp/y"}]}',
+        ["v"],
+    ),
+    ('{"ports": [{"name": "up0", "type": "ethdev"}]}', ["devargs"]),
+    ('{"workers": {"cpus": "one"}}', ["cpus", "one"]),
+    ('{"workers": {"cpus": "4095"}}', ["cpus", "4095"]),
+    ('{"rpc": {"socket": 7}}', ["socket", "7"]),
+]
+
+
+def vhost(story, name):
+    return {"name": name, "type": "vhost-user", "socket": str(story.path(f"{name}.sock"))}
+
+
+def good_configuration(story):
+    path = story.path("good.json")
+    ports = [vhost(story, "vm1"), {**vhost(story, "vm2"), "role": "client", "queues": 2}]
+    path.write_text(json.dumps({"rpc": {"socket": str(story.path("good.rpc"))}, "ports": ports}))
+    return path
+
+
+def fails(story, args, words, seconds=10):
+    """A start of ferryd that has to fail, with an error that holds the words."""
+    status, out, err = run([story.ferryd, *args], seconds)
+    text = out + err
+    expect(status not in (0, None) and status > 0, f"{args}: exit status {status}")
+    for word in words:
+        expect(word.lower() in text.lower(), f"{args}: {word!r} is not in: {text.strip()}")
+    return text
+
+
+def bad_configurations(story):
+    path = story.path("bad.json")
+    for text, words in BAD_CONFIGURATIONS:
+        path.write_text(text)
+        for extra in (["--check"], []):
+            said = fails(story, [*extra, "-c", path, "--rpc", story.path("bad.rpc")], words)
+            lines = [line for line in said.splitlines() if "EAL" not in line]
+            expect(len(lines) == 1, f"{text}: not one line: {said}")
+
+
+def bad_starts(story):
+    rpc = ("--rpc", story.path("bad.rpc"))
+    taken = story.path("taken.sock")
+    holder = socket.socket(socket.AF_UNIX)
+    holder.bind(str(taken))
+    holder.listen()
+    fails(story, [*rpc, "--vhost", f"vm1={taken}"], ["taken.sock"])
+    expect(stat.S_ISSOCK(os.stat(taken).st_mode), "the live socket was removed")
+    fails(story, ["--rpc", taken], ["taken.sock"])
+    holder.close()
+
+    plain = story.path("plain")
+    plain.write_text("something else")
+    fails(story, [*rpc, "--vhost", f"vm1={plain}"], ["plain"])
+    expect(plain.read_text() == "something else", "a file that is no socket was removed")
+
+    fails(story, [*rpc, "--port", "up0=net_nosuch0"], ["net_nosuch0"])
+    fails(story, [*rpc, "--port", "up0=0000:99:00.0"], ["0000:99:00.0"])
+    fails(story, ["-c", story.path("absent.json")], ["absent.json"])
+    fails(story, ["--vhost", "vm1"], ["vm1"])
+    fails(story, ["--bogus"], ["bogus"])
+    fails(story, [*rpc, "--cpus", "zero"], ["cpus", "zero"])
+    expect(not story.path("bad.rpc").exists(), "the RPC socket was left behind")
+
+
+def command_line(daemon):
+    """What ferryctl prints and how it exits."""
+    one, all_ports = daemon.ctl_json("show", "port", "vm1"), daemon.ctl_json("show", "port")
+    expect(isinstance(one, dict) and one["name"] == "vm1", f"show port vm1: {one}")
+    expect([port["name"] for port in all_ports] == ["vm1", "vm2"], f"show port: {all_ports}")
+    expect(one["state"] == "waiting" and one["rx"] == {"frames": 0, "bytes": 0}, f"vm1: {one}")
+    rows = [
+        (("show", "port"), 0, "vm1"),
+        (("show", "worker"), 0, ""),
+        (("show", "fdb"), 0, ""),
+        (("ferryd", "version"), 0, ""),
+        (("port", "del", "nobody"), 1, "nobody"),
+        (("show", "port", "nobody"), 1, "nobody"),
+        (("port", "add", "vm9", "type=vhost-usr"), 1, "vhost-usr"),
+        (("frobnicate",), 2, "frobnicate"),
+        (("--bogus",), 2, "bogus"),
+    ]
+    for words, status, text in rows:
+        got, out, err = daemon.ctl(*words)
+        expect(got == status, f"ferryctl {words}: exit status {got}: {out}{err}")
+        expect(text in out + err, f"ferryctl {words}: {text!r} is not in: {out}{err}")
+    expect("vm9" not in daemon.ctl("show", "port")[1], "a refused port was added")
+    status, _, err = run([daemon.story.ferryctl, "--rpc", daemon.story.path("nobody.sock"), "show", "port"])
+    expect(status == 3 and "nobody.sock" in err, f"without ferryd: {status} {err}")
+
+
+def rpc_manners(daemon):
+    """Several clients, pipelined requests, and nonsense between them."""
+    first, second = Rpc(daemon.rpc_path), Rpc(daemon.rpc_path)
+    numbers = [first.send("ferryd.version") for _ in range(20)]
+    expect(second.call("ferryd.version") == daemon.call("ferryd.version"), "two clients differ")
+    expect([first.receive()["id"] for _ in numbers] == numbers, "answers are out of order")
+    first.send_line('{"jsonrpc": "2.0", "id": 7, "method": ')
+    expect(first.receive()["error"]["code"] == -32700, "half a text is no parse error")
+    expect(first.call("ferryd.version"), "the connection is dead after a parse error")
+    rows = [("no.such", {}, -32601, "no.such"), ("port.show", {"nmae": "vm1"}, -32602, "nmae")]
+    for method, params, code, word in rows:
+        error = refused(daemon, method, **params)
+        expect(error.code == code and word in str(error), f"{method} {params}: {error.code} {error}")
+    second.file.write('{"jsonrpc": "2.0", "id"')
+    second.file.flush()
+    second.close()
+    expect(first.call("ferryd.version"), "one client's half message has stopped another")
+    first.close()
+
+
+def typed(story, daemon):
+    """A person at the console: completion, help, history."""
+    terminal = Terminal(story, "terminal", [story.ferryctl, "--rpc", daemon.rpc_path])
+    terminal.type("", "ferry[^>]*> ")
+    terminal.type("sho\tpor\tvm\t", r"show port vm[12]?")
+    terminal.type("1\r", r"waiting")
+    terminal.type("", "ferry[^>]*> ")
+    before, _ = terminal.type("help\r", r"ferry[^>]*> ")
+    for word in ("show", "port add", "fdb", "capture start"):
+        expect(word in before, f"help lacks {word!r}: {before}")
+    terminal.type("port del nobody\r", "nobody[^\n]*\n")
+    terminal.type("", "nobody")
+    terminal.type("", "ferry[^>]*> ")
+    terminal.type("\x1b[A\x1b[A", "help")
+    terminal.type("\r", "capture start")
+    terminal.type("", "ferry[^>]*> ")
+    terminal.type("\x04", "")
+    wait_until("the console ends at the end of its input", lambda: terminal.status() is not None, 5)
+    expect(terminal.status() == 0, f"exit status {terminal.status()}")
+
+
+def interactive(story):
+    """ferryd -i: the same console on its own terminal; quit ends both."""
+    argv = [story.ferryd, "-i", "--rpc", story.path("i.sock"), "--vhost", f"vm1={story.path('i1.sock')}"]
+    terminal = Terminal(story, "interactive", argv)
+    terminal.type("", "ferry[^>]*> ", 20)
+    terminal.type("show port\r", "vm1.*waiting")
+    terminal.type("", "ferry[^>]*> ")
+    terminal.type("ferryd quit\r", "")
+    wait_until("ferryd has quit", lambda: terminal.status() is not None, 5)
+    expect(terminal.status() == 0, f"exit status {terminal.status()}")
+    expect(not story.path("i1.sock").exists(), "its socket was left behind")
+
+
+def saved(story, daemon):
+    """config.save writes a file from which the same ports come again."""
+    path = story.path("saved.json")
+    daemon.call("port.add", name="vm3", type="vhost-user", socket=str(story.path("vm3.sock")), queues=3, mtu=9000)
+    daemon.call("port.add", name="nul0", type="ethdev", devargs="net_null0")
+    daemon.call("config.save", file=str(path))
+    before = daemon.call("config.show")
+    expect(daemon.stop() == 0, "exit status")
+    status, out, err = run([story.ferryd, "--check", "-c", path])
+    expect(status == 0, f"--check refuses what was saved: {out}{err}")
+    again = story.switch("-c", path, name="ferryd-again", rpc="good.rpc")
+    expect(again.call("config.show") == before, f"{before} became {again.call('config.show')}")
+    names = [port["name"] for port in again.call("port.show")]
+    expect(names == ["vm1", "vm2", "vm3", "nul0"], f"ports are {names}")
+    return again
+
+
+def story(s):
+    with s.check("--version and --check"):
+        status, out, _ = run([s.ferryd, "--version"])
+        expect(status == 0 and out.startswith("ferryd "), f"{status} {out}")
+        status, out, err = run([s.ferryd, "--check", "-c", good_configuration(s)])
+        expect(status == 0 and not s.path("good.rpc").exists(), f"{status} {out}{err}")
+    with s.check("a wrong member or value names itself and what was expected"):
+        bad_configurations(s)
+    with s.check("what cannot start says so in a line and exits"):
+        bad_starts(s)
+
+    daemon = s.switch("-c", good_configuration(s), rpc="good.rpc")
+    with s.check("ferryctl as a command: output, JSON and exit status"):
+        command_line(daemon)
+    with s.check("JSON-RPC: several clients, pipelined, with nonsense between"):
+        rpc_manners(daemon)
+    with s.check("ferryctl as a console: completion, help, history"):
+        typed(s, daemon)
+    with s.check("a configuration that is saved is the one that comes again"):
+        daemon = saved(s, daemon)
+    with s.check("ferryd.quit ends it cleanly"):
+        try:
+            daemon.call("ferryd.quit")
+        except (ConnectionError, RpcError):
+            pass
+        expect(daemon.wait(2) == 0, "exit status")
+        expect(not s.path("vm1.sock").exists(), "vm1.sock was left behind")
+    with s.check("ferryd -i opens the console on its own terminal"):
+        interactive(s)
+
+
+tell(story)
