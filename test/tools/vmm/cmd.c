@@ -56,7 +56,7 @@ static const struct option options[] = {
 	{ "lossy", ON, C(lossy), "frames may be lost; they are counted" },
 	{ "poll", ON, C(poll), "poll, without interrupts" },
 	{ "steps", U32, C(steps), "steps of a walk" },
-	{ "ms", U32, C(ms), "length of a slice" },
+	{ "ms", U32, C(ms), "length of a slice (150), or of a silence (1000)" },
 	{ "slices", U32, C(slices), "number of slices, for each pair of sockets" },
 	{ "count", U32, C(count), "how many times" },
 	{ "both", ON, C(both), "both directions at once" },
@@ -170,7 +170,7 @@ int
 cmd_parse(struct cmd *cmd, int argc, char **argv)
 {
 	*cmd = (struct cmd){ .frames = 10000, .size_min = 64, .size_max = 1514, .steps = 200,
-			     .ms = 150, .slices = 1, .count = 21 };
+			     .slices = 1, .count = 21 };
 	vmm_guest_conf_init(&cmd->conf);
 	cmd->conf.mac_id = 0;
 	for (int i = 0; i < argc;) {

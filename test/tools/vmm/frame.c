@@ -9,7 +9,11 @@
 #define ETHERTYPE_LOCAL 0x88b5
 #define ETHERTYPE_IPV4 0x0800
 #define ETH_LEN 14
-#define IP_UDP_LEN 28
+#define IP_LEN 20
+#define UDP_LEN 8
+#define TCP_LEN 20
+#define PROTO_TCP 6
+#define PROTO_UDP 17
 #define MAGIC 0x66657279
 
 /* The part that accounts; it stands behind the Ethernet or the UDP header. */
@@ -65,59 +69,148 @@ put16(uint8_t *out, uint32_t value)
 	memcpy(out, &be, sizeof(be));
 }
 
+/* Ones' complement sum over an even or odd number of bytes, not inverted. */
 static uint16_t
-ip_sum(const uint8_t *header)
+ones_sum(const uint8_t *bytes, uint32_t len, uint32_t sum)
 {
-	uint32_t sum = 0;
-
-	for (int i = 0; i < 20; i += 2)
-		sum += (uint32_t)(header[i] << 8 | header[i + 1]);
+	for (; len >= 2; bytes += 2, len -= 2)
+		sum += (uint32_t)(bytes[0] << 8 | bytes[1]);
+	if (len > 0)
+		sum += (uint32_t)(bytes[0] << 8);
 	while (sum >> 16 != 0)
 		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	return (uint16_t)sum;
+}
+
+/* The pseudo header's share of a TCP checksum. */
+static uint16_t
+pseudo_sum(const uint8_t *ip, uint32_t tcp_len)
+{
+	return ones_sum(ip + 12, 8, PROTO_TCP + tcp_len);
 }
 
 static void
-ip_udp_write(uint8_t *out, const struct vmm_frame *f)
+ip_write(uint8_t *out, const struct vmm_frame *f)
 {
-	memset(out, 0, IP_UDP_LEN);
+	memset(out, 0, IP_LEN);
 	out[0] = 0x45;
 	put16(out + 2, f->len - ETH_LEN);
 	put16(out + 4, (uint32_t)f->seq);
 	out[8] = 64;
-	out[9] = 17;
+	out[9] = f->tcp ? PROTO_TCP : PROTO_UDP;
 	memcpy(out + 12, (const uint8_t[]){ 198, 18, 0, f->src[5] }, 4);
 	memcpy(out + 16, (const uint8_t[]){ 198, 18, 0, f->dst[5] }, 4);
-	put16(out + 10, ip_sum(out));
-	put16(out + 20, 1024 + f->flow * 7919 % 60000);
-	put16(out + 22, 9);
-	/* UDP over IPv4 may leave its checksum out: ours covers more. */
-	put16(out + 24, f->len - ETH_LEN - 20);
+	put16(out + 10, (uint16_t)~ones_sum(out, IP_LEN, 0));
 }
 
-/* Offset of the tag in a frame of this length. */
-static uint32_t
-tag_at(uint32_t len)
+static void
+udp_write(uint8_t *out, const struct vmm_frame *f)
 {
-	return len >= ETH_LEN + IP_UDP_LEN + sizeof(struct tag) ? ETH_LEN + IP_UDP_LEN : ETH_LEN;
+	put16(out, 1024 + f->flow * 7919 % 60000);
+	put16(out + 2, 9);
+	put16(out + 4, f->len - ETH_LEN - IP_LEN);
+	/* UDP over IPv4 may leave its checksum out: ours covers more. */
+	put16(out + 6, 0);
+}
+
+/* The sequence number is that of a frame's first byte when every frame has a block of 64 KiB. */
+static void
+tcp_write(uint8_t *out, const uint8_t *ip, const struct vmm_frame *f)
+{
+	memset(out, 0, TCP_LEN);
+	put16(out, 1024 + f->flow * 7919 % 60000);
+	put16(out + 2, 9);
+	put16(out + 4, (uint32_t)f->seq);
+	put16(out + 8, 1);
+	out[12] = TCP_LEN / 4 << 4;
+	out[13] = 0x18; /* ACK, PSH */
+	put16(out + 14, 0xffff);
+	/* Left to the device: only the pseudo header's share (virtio 1.2 clause 5.1.6.2). */
+	put16(out + 16, pseudo_sum(ip, f->len - ETH_LEN - IP_LEN));
+}
+
+static void
+headers_write(uint8_t *out, const struct vmm_frame *f, uint32_t tag)
+{
+	memcpy(out, f->dst, 6);
+	memcpy(out + 6, f->src, 6);
+	put16(out + 12, tag == ETH_LEN ? ETHERTYPE_LOCAL : ETHERTYPE_IPV4);
+	if (tag == ETH_LEN)
+		return;
+	ip_write(out + ETH_LEN, f);
+	if (f->tcp)
+		tcp_write(out + ETH_LEN + IP_LEN, out + ETH_LEN, f);
+	else
+		udp_write(out + ETH_LEN + IP_LEN, f);
+}
+
+/* Offset of the tag in a frame that is to be made. */
+static uint32_t
+tag_choose(const struct vmm_frame *f)
+{
+	if (f->tcp)
+		return VMM_FRAME_TCP_PAYLOAD;
+	if (f->len < ETH_LEN + IP_LEN + UDP_LEN + sizeof(struct tag))
+		return ETH_LEN;
+	return ETH_LEN + IP_LEN + UDP_LEN;
+}
+
+/* Offset of the tag in a frame that arrived; 0: it cannot have one. */
+static uint32_t
+tag_find(const uint8_t *bytes, uint32_t len)
+{
+	uint32_t at = ETH_LEN;
+
+	if (len < VMM_FRAME_MIN)
+		return 0;
+	if (bytes[12] == ETHERTYPE_IPV4 >> 8 && bytes[13] == (ETHERTYPE_IPV4 & 0xff))
+		at = ETH_LEN + IP_LEN + (bytes[ETH_LEN + 9] == PROTO_TCP ? TCP_LEN : UDP_LEN);
+	return len >= at + sizeof(struct tag) ? at : 0;
+}
+
+/* What our checksum covers: not a TCP header, whose checksum is the switch's to complete. */
+static uint32_t
+sum_from(uint32_t tag)
+{
+	return tag == VMM_FRAME_TCP_PAYLOAD ? tag : ETH_LEN;
+}
+
+void
+vmm_frame_offload(struct virtio_net_hdr_v1 *out, const struct vmm_frame *f, uint16_t mss)
+{
+	*out = (struct virtio_net_hdr_v1){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.csum_start = ETH_LEN + IP_LEN,
+		.csum_offset = 16,
+	};
+	if (f->len - VMM_FRAME_TCP_PAYLOAD <= mss)
+		return;
+	out->gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	out->gso_size = mss;
+	out->hdr_len = VMM_FRAME_TCP_PAYLOAD;
+}
+
+bool
+vmm_frame_tcp_valid(const uint8_t *bytes, uint32_t len)
+{
+	const uint8_t *ip = bytes + ETH_LEN;
+	uint32_t tcp_len = len - ETH_LEN - IP_LEN;
+
+	return ones_sum(ip + IP_LEN, tcp_len, pseudo_sum(ip, tcp_len)) == 0xffff;
 }
 
 int
 vmm_frame_build(uint8_t *out, const struct vmm_frame *f)
 {
 	struct tag tag = { .magic = MAGIC, .flow = f->flow, .seq = f->seq, .len = f->len };
-	uint32_t at = tag_at(f->len), body = at + sizeof(tag);
+	uint32_t at = tag_choose(f), body = at + sizeof(tag);
 
-	if (f->len < VMM_FRAME_MIN || f->len > VMM_FRAME_MAX)
+	if (f->len < (f->tcp ? VMM_FRAME_TCP_MIN : VMM_FRAME_MIN) || f->len > VMM_FRAME_MAX)
 		return -EINVAL;
-	memcpy(out, f->dst, 6);
-	memcpy(out + 6, f->src, 6);
-	put16(out + 12, at == ETH_LEN ? ETHERTYPE_LOCAL : ETHERTYPE_IPV4);
-	if (at != ETH_LEN)
-		ip_udp_write(out + ETH_LEN, f);
+	headers_write(out, f, at);
 	fill(out + body, f->len - body, f->flow, f->seq);
 	memcpy(out + at, &tag, sizeof(tag));
-	tag.sum = checksum(out + ETH_LEN, f->len - ETH_LEN);
+	tag.sum = checksum(out + sum_from(at), f->len - sum_from(at));
 	memcpy(out + at, &tag, sizeof(tag));
 	return 0;
 }
@@ -125,11 +218,11 @@ vmm_frame_build(uint8_t *out, const struct vmm_frame *f)
 bool
 vmm_frame_ours(const uint8_t *bytes, uint32_t len)
 {
-	uint32_t magic;
+	uint32_t at = tag_find(bytes, len), magic;
 
-	if (len < VMM_FRAME_MIN)
+	if (at == 0)
 		return false;
-	memcpy(&magic, bytes + tag_at(len), sizeof(magic));
+	memcpy(&magic, bytes + at, sizeof(magic));
 	return magic == MAGIC;
 }
 
@@ -139,17 +232,18 @@ checksum_without(const uint8_t *bytes, uint32_t len, uint32_t at, const struct t
 {
 	uint8_t copy[VMM_FRAME_MAX];
 	struct tag blank = *tag;
+	uint32_t from = sum_from(at);
 
 	blank.sum = 0;
-	memcpy(copy, bytes + ETH_LEN, len - ETH_LEN);
-	memcpy(copy + at - ETH_LEN, &blank, sizeof(blank));
-	return checksum(copy, len - ETH_LEN);
+	memcpy(copy, bytes + from, len - from);
+	memcpy(copy + at - from, &blank, sizeof(blank));
+	return checksum(copy, len - from);
 }
 
 int
 vmm_frame_parse(struct vmm_frame *out, const uint8_t *bytes, uint32_t len, struct vmm_fault *fault)
 {
-	uint32_t at = tag_at(len);
+	uint32_t at = tag_find(bytes, len);
 	struct tag tag;
 
 	if (len > VMM_FRAME_MAX || !vmm_frame_ours(bytes, len))
@@ -166,6 +260,7 @@ vmm_frame_parse(struct vmm_frame *out, const uint8_t *bytes, uint32_t len, struc
 	out->flow = tag.flow;
 	out->seq = tag.seq;
 	out->len = len;
+	out->tcp = at == VMM_FRAME_TCP_PAYLOAD;
 	return 0;
 }
 

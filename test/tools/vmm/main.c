@@ -12,6 +12,9 @@ static const struct {
 	const char *args, *help;
 } subcommands[] = {
 	{ "pair", cmd_pair, "A B", "two guests stream to each other, every oracle on" },
+	{ "idle", cmd_idle, "SOCKET...", "guests that only stay, until a signal" },
+	{ "latency", cmd_latency, "A B", "a first frame after silence, --count times, --ms apart" },
+	{ "gen", cmd_gen, "A B [A2 B2]...", "generator and sink for benchmarks" },
 };
 
 #define N_SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))

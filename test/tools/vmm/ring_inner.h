@@ -58,6 +58,10 @@ int ring_settle(struct vmm_ring *r, uint32_t id, uint32_t len, uint16_t visible,
 /** Hands out the next chain of an in-order batch.  @return 1 */
 int ring_batch_next(struct vmm_ring *r, struct vmm_used *used);
 
+/** Whether the device wants to hear of the r->unpublished chains (packed: slots) before this. */
+bool split_wanted(const struct vmm_ring *r);
+bool packed_wanted(const struct vmm_ring *r);
+
 void split_layout(const struct vmm_ring *r, struct vmm_ring_addr *addr);
 void split_reset(struct vmm_ring *r);
 int split_post(struct vmm_ring *r, const struct vmm_seg *segs, uint16_t n, bool indirect,

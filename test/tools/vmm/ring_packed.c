@@ -121,12 +121,11 @@ packed_post(struct vmm_ring *r, const struct vmm_seg *segs, uint16_t n, bool ind
 }
 
 bool
-packed_publish(struct vmm_ring *r)
+packed_wanted(const struct vmm_ring *r)
 {
 	struct vring_packed_desc_event e;
 	uint16_t event, flags;
 
-	flags_write(r, r->first_slot, r->first_flags);
 	/* The descriptors must be seen before the device's wish is read: clause 2.8.21.3.1. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	flags = __atomic_load_n(&device_event(r)->flags, __ATOMIC_ACQUIRE) & 3;
@@ -137,6 +136,13 @@ packed_publish(struct vmm_ring *r)
 	if (((e.off_wrap & WRAP_BIT) != 0) != r->avail_wrap)
 		event = (uint16_t)(event - r->conf.size);
 	return event_passed(event, r->avail_idx, (uint16_t)(r->avail_idx - r->unpublished));
+}
+
+bool
+packed_publish(struct vmm_ring *r)
+{
+	flags_write(r, r->first_slot, r->first_flags);
+	return packed_wanted(r);
 }
 
 bool

@@ -109,12 +109,10 @@ split_post(struct vmm_ring *r, const struct vmm_seg *segs, uint16_t n, bool indi
 }
 
 bool
-split_publish(struct vmm_ring *r)
+split_wanted(const struct vmm_ring *r)
 {
 	uint16_t old = (uint16_t)(r->avail_idx - r->unpublished);
 
-	__atomic_store_n(&avail(r)->idx, r->avail_idx, __ATOMIC_RELEASE);
-	vmm_mem_wrote(r->mem, r->addr.avail, 4);
 	/* The index must be seen before the device's wish is read: clause 2.7.13.4.1. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (r->conf.event_idx)
@@ -122,6 +120,14 @@ split_publish(struct vmm_ring *r)
 				    r->avail_idx, old);
 	return (__atomic_load_n(&used_area(r)->flags, __ATOMIC_RELAXED) &
 		VRING_USED_F_NO_NOTIFY) == 0;
+}
+
+bool
+split_publish(struct vmm_ring *r)
+{
+	__atomic_store_n(&avail(r)->idx, r->avail_idx, __ATOMIC_RELEASE);
+	vmm_mem_wrote(r->mem, r->addr.avail, 4);
+	return split_wanted(r);
 }
 
 bool

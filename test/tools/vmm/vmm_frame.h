@@ -9,14 +9,17 @@
  * Every frame carries its flow, a 64-bit sequence number, its length and a checksum over everything
  * behind the Ethernet header; the filling follows from flow and sequence number.  Frames of 66 bytes
  * and more are UDP over IPv4 (port numbers by flow, so that flow hashes spread them), shorter ones
- * use the local experimental EtherType.
+ * use the local experimental EtherType.  Frames of TCP are for segmentation and checksum offloads;
+ * what is checked in them starts behind the TCP header, which a switch may have to rewrite.
  *
  * Life     plain values.
  * Threads  one at a time per flow.
  * Units    lengths in bytes, from the destination address to the last payload byte, without FCS.
- * Source   IEEE 802.3, IEEE 802 clause 9.2.4 (EtherType 88-B5), RFC 768, RFC 791.
+ * Source   IEEE 802.3, IEEE 802 clause 9.2.4 (EtherType 88-B5), RFC 768, RFC 791, RFC 9293;
+ *          virtio 1.2 clause 5.1.6.2 (what a driver writes for offloads).
  */
 
+#include <linux/virtio_net.h>
 #include <stdint.h>
 
 #include "vmm_fault.h"
@@ -25,12 +28,17 @@
 #define VMM_FRAME_MIN 38
 #define VMM_FRAME_MAX 65535
 
+/** Shortest frame of TCP, and where its payload starts. */
+#define VMM_FRAME_TCP_MIN 78
+#define VMM_FRAME_TCP_PAYLOAD 54
+
 /** Who sends what to whom. */
 struct vmm_frame {
 	uint8_t dst[6], src[6];
 	uint32_t flow;
 	uint64_t seq;
 	uint32_t len;
+	bool tcp;               /* TCP over IPv4; needs VMM_FRAME_TCP_MIN bytes */
 };
 
 /** One direction of one flow, as sender and receiver count it. */
@@ -44,6 +52,17 @@ struct vmm_flow {
 
 /** Writes the frame.  @return 0; -EINVAL: length */
 int vmm_frame_build(uint8_t *out, const struct vmm_frame *f);
+
+/**
+ * The virtio header for a frame of TCP whose checksum, and whose segments when it is longer than
+ * `mss` allows, are left to the device.
+ *
+ * @param mss  most TCP payload of a segment
+ */
+void vmm_frame_offload(struct virtio_net_hdr_v1 *out, const struct vmm_frame *f, uint16_t mss);
+
+/** The checksum of TCP over IPv4 as it stands in a frame.  @return true: right */
+bool vmm_frame_tcp_valid(const uint8_t *bytes, uint32_t len);
 
 /** True for a frame that vmm_frame_build() made (its checksum is not looked at). */
 bool vmm_frame_ours(const uint8_t *bytes, uint32_t len);

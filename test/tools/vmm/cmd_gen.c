@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `vmm gen`: one generator and sink for several switches, measured in slices by turns. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "fast.h"
+
+#define PAIRS_MAX 8
+#define BURST 64
+#define DRAIN_US 3000
+#define MSS 1448
+
+/* One direction of one pair of guests. */
+struct gen_way {
+	struct fast tx, rx;
+	uint32_t per_frame;     /* receive buffers of one frame */
+};
+
+/* Two guests on one switch. */
+struct gen_pair {
+	struct vmm_guest *guests[2];
+	struct gen_way ways[2];
+	pid_t pid;              /* of the switch; 0: not to be stopped */
+};
+
+struct gen {
+	struct gen_pair pairs[PAIRS_MAX];
+	unsigned int n_pairs;
+};
+
+static uint32_t
+frame_make(const struct cmd *cmd, const struct vmm_guest *from, const struct vmm_guest *to,
+	   uint8_t *out)
+{
+	bool tcp = from->conf.offload && cmd->size_max >= VMM_FRAME_TCP_MIN;
+	struct vmm_frame f = { .len = cmd->size_max, .tcp = tcp };
+	struct virtio_net_hdr_v1 hdr = { 0 };
+
+	memcpy(f.src, from->mac, 6);
+	memcpy(f.dst, to->mac, 6);
+	if (tcp)
+		vmm_frame_offload(&hdr, &f, MSS);
+	memcpy(out, &hdr, from->hdr_len);
+	vmm_frame_build(out + from->hdr_len, &f);
+	return from->hdr_len + f.len;
+}
+
+static int
+way_init(const struct cmd *cmd, struct gen_way *w, struct vmm_guest *from, struct vmm_guest *to)
+{
+	static uint8_t bytes[VMM_FRAME_MAX + sizeof(struct virtio_net_hdr_v1)];
+	uint32_t len = frame_make(cmd, from, to, bytes);
+	int rc = fast_init_tx(&w->tx, from, 0, bytes, len);
+
+	w->per_frame = to->conf.mergeable ? (len + to->conf.rx_buf - 1) / to->conf.rx_buf : 1;
+	return rc < 0 ? rc : fast_init_rx(&w->rx, to, 0);
+}
+
+/* What goes in at one end, and out at the other.  Returns the buffers that were received. */
+static uint32_t
+way_turn(struct gen_way *w, bool send)
+{
+	uint32_t n;
+
+	fast_take(&w->tx);
+	if (send)
+		fast_offer(&w->tx, BURST);
+	n = fast_take(&w->rx);
+	fast_offer(&w->rx, n);
+	return n;
+}
+
+/* Sends for `us`, then lets what is under way arrive.  Frames count only while it sends. */
+static int64_t
+pair_slice(struct gen_pair *p, unsigned int n_ways, int64_t us, uint64_t frames[2])
+{
+	uint64_t bufs[2] = { 0, 0 };
+	int64_t start = cmd_now_us(), now = start, quiet;
+
+	while (now - start < us) {
+		for (int turns = 0; turns < 16; turns++)
+			for (unsigned int i = 0; i < n_ways; i++)
+				bufs[i] += way_turn(&p->ways[i], true);
+		now = cmd_now_us();
+	}
+	for (quiet = now; cmd_now_us() - quiet < DRAIN_US;)
+		for (unsigned int i = 0; i < 2; i++)
+			if (way_turn(&p->ways[i], false) > 0)
+				quiet = cmd_now_us();
+	for (unsigned int i = 0; i < 2; i++)
+		frames[i] = bufs[i] / p->ways[i].per_frame;
+	return now - start;
+}
+
+/* Only the switch that is measured runs. */
+static void
+switches_turn(const struct gen *gen, unsigned int only)
+{
+	for (unsigned int i = 0; i < gen->n_pairs; i++)
+		if (gen->pairs[i].pid != 0 && i != only)
+			kill(gen->pairs[i].pid, SIGSTOP);
+	if (gen->pairs[only].pid != 0)
+		kill(gen->pairs[only].pid, SIGCONT);
+}
+
+static void
+switches_free(const struct gen *gen)
+{
+	for (unsigned int i = 0; i < gen->n_pairs; i++)
+		if (gen->pairs[i].pid != 0)
+			kill(gen->pairs[i].pid, SIGCONT);
+}
+
+static void
+slice_print(struct gen *gen, const struct cmd *cmd, unsigned int pair, int64_t us)
+{
+	uint64_t frames[2];
+
+	switches_turn(gen, pair);
+	us = pair_slice(&gen->pairs[pair], cmd->both ? 2 : 1, us, frames);
+	printf("{\"pair\": %u, \"us\": %" PRId64 ", \"frames\": [%" PRIu64 ", %" PRIu64 "]}", pair, us,
+	       frames[0], frames[1]);
+}
+
+static void
+slices_run(struct gen *gen, const struct cmd *cmd)
+{
+	printf("{\"size\": %u, \"slices\": [", cmd->size_max);
+	for (uint32_t i = 0; i < cmd->slices * gen->n_pairs; i++) {
+		if (i > 0)
+			printf(", ");
+		slice_print(gen, cmd, i % gen->n_pairs,
+			    (cmd->ms != 0 ? cmd->ms : 150) * 1000LL);
+	}
+	printf("]}\n");
+}
+
+/* "run PAIR MS": one slice, answered by one line.  The caller looks at the switches in between. */
+static int
+commands_run(struct gen *gen, const struct cmd *cmd)
+{
+	char line[64];
+	unsigned int pair, ms;
+
+	printf("{\"ready\": %u}\n", gen->n_pairs);
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin) != NULL && strcmp(line, "quit\n") != 0) {
+		if (sscanf(line, "run %u %u", &pair, &ms) != 2 || pair >= gen->n_pairs) {
+			fprintf(stderr, "vmm: expected run PAIR MS or quit: %s", line);
+			return -EINVAL;
+		}
+		slice_print(gen, cmd, pair, ms * 1000LL);
+		putchar('\n');
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static int
+pids_read(struct gen *gen, const struct cmd *cmd)
+{
+	const char *text = cmd->pids;
+
+	for (unsigned int i = 0; text != NULL && i < gen->n_pairs; i++) {
+		char *end;
+
+		gen->pairs[i].pid = (pid_t)strtol(text, &end, 10);
+		if (end == text || gen->pairs[i].pid <= 0) {
+			fprintf(stderr, "vmm: pids: expected one for each pair: %s\n", cmd->pids);
+			return -EINVAL;
+		}
+		text = *end == ',' ? end + 1 : end;
+	}
+	return 0;
+}
+
+static int
+pair_open(struct cmd *cmd, struct gen_pair *p, unsigned int index)
+{
+	uint64_t frames[2];
+	int rc = 0;
+
+	for (unsigned int i = 0; i < 2 && rc == 0; i++) {
+		rc = cmd_guest(cmd, cmd->args[index * 2 + i], i, &p->guests[i]);
+		if (rc == 0)
+			rc = vmm_guest_open(p->guests[i]);
+	}
+	for (unsigned int i = 0; i < 2 && rc == 0; i++)
+		rc = way_init(cmd, &p->ways[i], p->guests[i], p->guests[1 - i]);
+	/* Both addresses are learned, and caches warm, before anything counts. */
+	if (rc == 0)
+		pair_slice(p, 2, 20000, frames);
+	return rc;
+}
+
+static void
+pair_close(struct gen_pair *p)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		fast_fini(&p->ways[i].tx);
+		fast_fini(&p->ways[i].rx);
+		vmm_guest_destroy(p->guests[i]);
+	}
+}
+
+int
+cmd_gen(struct cmd *cmd)
+{
+	static struct gen gen;
+	int rc = 0;
+
+	if (cmd->n_args < 2 || cmd->n_args % 2 != 0 || cmd->n_args / 2 > PAIRS_MAX)
+		return CMD_USAGE;
+	cmd->conf.segs = 1;
+	while (gen.n_pairs < cmd->n_args / 2 && rc == 0) {
+		rc = pair_open(cmd, &gen.pairs[gen.n_pairs], gen.n_pairs);
+		gen.n_pairs++;
+	}
+	if (rc < 0)
+		cmd_fail(cmd, "start", rc);
+	if (rc == 0)
+		rc = pids_read(&gen, cmd);
+	if (rc == 0 && cmd->from_stdin)
+		rc = commands_run(&gen, cmd);
+	else if (rc == 0)
+		slices_run(&gen, cmd);
+	switches_free(&gen);
+	while (gen.n_pairs > 0)
+		pair_close(&gen.pairs[--gen.n_pairs]);
+	return rc < 0 ? CMD_FAILED : CMD_OK;
+}
