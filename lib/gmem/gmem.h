@@ -121,4 +121,12 @@ int gmem_guard(struct gmem *m);
 /** Ends the guard.  Call it when no reader is left and before the mapping goes; idempotent. */
 void gmem_unguard(struct gmem *m);
 
+/**
+ * Guards whatever the calling thread touches until it is switched off: for librte_vhost, which
+ * looks at a memory table that it is given before anybody else can know where it has mapped it.
+ *
+ * @return  whether something that is in no table vanished under this thread since it was last set
+ */
+bool gmem_guard_thread(bool on);
+
 #endif

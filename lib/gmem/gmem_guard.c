@@ -17,6 +17,9 @@
 static _Atomic(struct gmem *) tables[TABLES_MAX];
 static struct sigaction previous;
 
+/* This thread: guarded whatever it touches; something had vanished there. */
+static _Thread_local volatile sig_atomic_t thread_guarded, thread_faulted;
+
 static struct gmem_region *
 region_find(struct gmem *m, const uint8_t *p)
 {
@@ -63,13 +66,22 @@ page_replace(const uint8_t *p)
 }
 
 static void
+fault_mark(struct gmem *m)
+{
+	if (m != NULL)
+		atomic_store_explicit(&m->faulted, true, memory_order_release);
+	else
+		thread_faulted = 1;
+}
+
+static void
 on_sigbus(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno;
 	struct gmem *m = table_find(info->si_addr);
 
-	if (m != NULL && page_replace(info->si_addr) == 0)
-		atomic_store_explicit(&m->faulted, true, memory_order_release);
+	if ((m != NULL || thread_guarded) && page_replace(info->si_addr) == 0)
+		fault_mark(m);
 	else
 		sigaction(SIGBUS, &previous, NULL); /* the access repeats and ends the process */
 	errno = saved;
@@ -107,4 +119,14 @@ gmem_unguard(struct gmem *m)
 		if (atomic_compare_exchange_strong(&tables[i], &same, NULL))
 			return;
 	}
+}
+
+bool
+gmem_guard_thread(bool on)
+{
+	bool faulted = thread_faulted != 0;
+
+	thread_guarded = on;
+	thread_faulted = 0;
+	return faulted;
 }

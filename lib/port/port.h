@@ -122,17 +122,39 @@ void port_mem_fault(struct ports *ps, uint16_t number);
 
 /* worker: view */
 
+/** A transmit queue of a device has one sender at a time, as a guest's receive ring has. */
+struct port_txq {
+	_Atomic uint32_t claim;  /**< 0 free, else worker + 1 */
+} __rte_cache_aligned;
+
+static inline bool
+port_txq_claim(struct port_txq *q, uint32_t worker)
+{
+	uint32_t nobody = 0;
+
+	return atomic_compare_exchange_strong_explicit(&q->claim, &nobody, worker + 1,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void
+port_txq_release(struct port_txq *q)
+{
+	atomic_store_explicit(&q->claim, 0, memory_order_release);
+}
+
 /** One port as workers see it: immutable. */
 struct port_live {
 	uint16_t number;
 	uint16_t group;          /**< 0: none */
 	enum port_type type;
-	uint32_t frame_max;      /**< bytes of the longest frame that it takes, tag not counted */
+	uint32_t frame_max;      /**< bytes of the longest frame that it gives and takes, Ethernet
+				      header counted, tag not */
 	struct stats *stats;
 	uint16_t eth_id;         /**< ethdev */
 	uint16_t n_txq;
 	struct port_txq *txqs;   /**< ethdev: one claim a queue */
 	uint64_t eth_tx_offloads;/**< ethdev: RTE_ETH_TX_OFFLOAD_* that are on */
+	struct rte_mempool *pool;/**< ethdev: buffers for what is sent */
 };
 
 /** One receive queue of an ethdev that a worker polls. */

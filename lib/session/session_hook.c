@@ -214,6 +214,7 @@ on_pre(int vid, void *msg)
 	struct session *s = session_map_lock(vid);
 	int result = RTE_VHOST_MSG_RESULT_ERR; /* of a session that has let go of this vid */
 
+	gmem_guard_thread(false); /* the message before may have had no second hook */
 	if (s != NULL) {
 		result = message_open(s, m);
 		pthread_mutex_unlock(s->opts.lock);

@@ -116,6 +116,7 @@ session_mem_pre(struct session *s, const struct vhu_msg_context *m)
 		return result;
 	session_hold(s);
 	session_mem_drop(s);
+	gmem_guard_thread(true); /* the library reads used indexes in what it is about to map */
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -179,10 +180,10 @@ table_fetch(struct session *s)
 void
 session_mem_post(struct session *s, const struct vhu_msg_context *m)
 {
-	int rc = table_fetch(s);
+	int rc = gmem_guard_thread(false) ? -EFAULT : table_fetch(s);
 
 	s->broken[0] = '\0';
-	s->repair = false;
+	s->repair = rc == -EFAULT;
 	if (rc < 0) {
 		snprintf(s->broken, sizeof(s->broken), "memory table: %s", strerror(-rc));
 		LOG_RL(ERR, "%s: %s", s->opts.name, s->broken);

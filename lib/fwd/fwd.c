@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fwd_impl.h"
+
+#include <rte_branch_prediction.h>
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+int
+fwd_create(const struct fwd_opts *opts, struct fwd **out)
+{
+	struct fwd *f = aligned_alloc(RTE_CACHE_LINE_SIZE,
+				      RTE_ALIGN_CEIL(sizeof(*f), RTE_CACHE_LINE_SIZE));
+
+	if (f == NULL)
+		return -ENOMEM;
+	/* The batches are left as they come: pages that no chain needs are never touched. */
+	f->opts = *opts;
+	f->worker = opts->worker;
+	f->n = 0;
+	f->n_groups = 0;
+	vring_batch_reset(&f->tx);
+	vring_batch_reset(&f->rx);
+	*out = f;
+	return 0;
+}
+
+void
+fwd_destroy(struct fwd *f)
+{
+	free(f);
+}
+
+/* The pieces of a frame as a capture wants them. */
+void
+fwd_capture(struct fwd *f, const struct port_live *p, enum capture_dir dir,
+	    const struct fwd_frame *fr)
+{
+	struct iovec iov = { .iov_base = f->seen, .iov_len = fr->len };
+
+	fwd_copy_flat(fr, f->seen);
+	capture_frame(capture_view(f->opts.capture, p->number), f->worker, dir, &iov, 1, fr->len);
+}
+
+static void
+drop_count(struct fwd *f, const struct fwd_frame *fr)
+{
+	stats_drop(fr->drop_lane != NULL ? fr->drop_lane : f->lane, fr->drop, 1);
+}
+
+/* Counts and shows the frames that this turn is done with, dropped or not. */
+void
+fwd_received(struct fwd *f, uint32_t n)
+{
+	bool captured = fwd_captured(f, f->src);
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fwd_frame *fr = &f->frames[i];
+
+		bytes += fr->len;
+		if (unlikely(captured && fr->len <= FWD_LEN_MAX))
+			fwd_capture(f, f->src, CAPTURE_RX, fr);
+		if (unlikely(fr->drop != DROP_NONE))
+			drop_count(f, fr);
+	}
+	stats_count(f->lane, COUNT_RX_FRAMES, n);
+	stats_count(f->lane, COUNT_RX_BYTES, bytes);
+}
+
+/* A burst ends early where it would copy too much in one turn. */
+static void
+burst_cut(struct vring_batch *b)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		bytes += b->chains[i].len;
+		if (bytes > FWD_BYTES && i > 0) {
+			b->n = i;
+			return;
+		}
+	}
+}
+
+static void
+all_drop(struct fwd *f, enum drop why)
+{
+	for (uint32_t i = 0; i < f->n; i++)
+		f->frames[i].drop = why;
+	f->n_groups = 0;
+}
+
+static void
+chains_put(struct fwd *f, const struct swdev_ring *r, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		vring_put(&r->state->ring, &f->tx.chains[i], 0);
+	stats_add(&r->state->chains, n);
+	swdev_publish(r, f->worker);
+}
+
+static uint32_t
+ring_turn(struct fwd *f, const struct swdev_ring *r, bool *left)
+{
+	struct vring *ring = &r->state->ring;
+	uint32_t cut;
+
+	vring_batch_reset(&f->tx);
+	if (likely(vring_peek(ring, &f->tx, FWD_BURST) == 0)) {
+		if (unlikely(vring_bad(ring) != VRING_BAD_NONE))
+			swdev_report(f->opts.pool, r);
+		return 0;
+	}
+	f->src = f->ports->ports[r->port];
+	if (unlikely(f->src == NULL))
+		return 0;
+	f->lane = fwd_lane(f, f->src);
+	burst_cut(&f->tx);
+	fwd_frames_read(f, ring->hdr_len);
+	if (likely(r->enabled))
+		fwd_classify(f);
+	else
+		all_drop(f, DROP_DISABLED);
+	cut = fwd_groups_claim(f);
+	*left |= cut < f->n;
+	fwd_received(f, cut);
+	fwd_groups_deliver(f, cut);
+	chains_put(f, r, cut);
+	return cut;
+}
+
+static void
+views_load(struct fwd *f)
+{
+	f->rings = swdev_view(f->opts.pool);
+	f->ports = port_view(f->opts.ports);
+}
+
+void
+fwd_turn(struct fwd *f, struct fwd_turn *out)
+{
+	uint32_t w = f->worker;
+
+	views_load(f);
+	out->frames = 0;
+	out->left = false;
+	for (uint32_t i = 0; i < f->rings->workers[w].n; i++)
+		out->frames += ring_turn(f, f->rings->workers[w].rings[i], &out->left);
+	for (uint32_t i = 0; i < f->ports->workers[w].n; i++)
+		out->frames += fwd_eth_turn(f, &f->ports->workers[w].polls[i]);
+}
+
+static bool
+poll_arm(const struct port_poll *p, bool *bounded)
+{
+	if (!p->interrupts) {
+		*bounded = true;
+		return false;
+	}
+	rte_eth_dev_rx_intr_enable(p->port->eth_id, p->queue);
+	return rte_eth_rx_queue_count(p->port->eth_id, p->queue) > 0;
+}
+
+bool
+fwd_arm(struct fwd *f, bool *bounded)
+{
+	uint32_t w = f->worker;
+	bool ready = false;
+
+	views_load(f);
+	*bounded = false;
+	for (uint32_t i = 0; i < f->rings->workers[w].n; i++)
+		ready |= vring_arm(&f->rings->workers[w].rings[i]->state->ring);
+	for (uint32_t i = 0; i < f->ports->workers[w].n; i++)
+		ready |= poll_arm(&f->ports->workers[w].polls[i], bounded);
+	return ready;
+}
+
+void
+fwd_disarm(struct fwd *f)
+{
+	uint32_t w = f->worker;
+
+	views_load(f);
+	for (uint32_t i = 0; i < f->rings->workers[w].n; i++)
+		vring_disarm(&f->rings->workers[w].rings[i]->state->ring);
+	for (uint32_t i = 0; i < f->ports->workers[w].n; i++) {
+		const struct port_poll *p = &f->ports->workers[w].polls[i];
+
+		if (p->interrupts)
+			rte_eth_dev_rx_intr_disable(p->port->eth_id, p->queue);
+	}
+}
+
+void
+fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len)
+{
+	struct vring_seg rest;
+
+	views_load(f);
+	f->src = f->ports->ports[port];
+	if (f->src == NULL)
+		return;
+	f->lane = fwd_lane(f, f->src);
+	f->n = 1;
+	fwd_frame_set(&f->frames[0], data, len, &rest);
+	fwd_classify(f);
+	fwd_groups_deliver(f, fwd_groups_claim(f));
+}
+
+void
+fwd_polled(const struct fwd *f, uint32_t *n_rings, uint32_t *n_queues)
+{
+	*n_rings = swdev_view(f->opts.pool)->workers[f->worker].n;
+	*n_queues = port_view(f->opts.ports)->workers[f->worker].n;
+}

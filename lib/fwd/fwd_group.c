@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fwd_impl.h"
+
+#include <rte_branch_prediction.h>
+#include <rte_pause.h>
+
+/* How often a receive ring that another worker holds is tried again: a burst of small frames. */
+#define CLAIM_TRIES 64
+
+/*
+ * A guest with as many receive rings as there are workers gives each worker its own, so that
+ * nobody waits for a claim; the flow's hash picks among them.
+ */
+static const struct swdev_ring *
+rx_ring(const struct fwd *f, const struct swdev_live *live, struct fwd_frame *fr)
+{
+	uint32_t n_workers = cross_n_workers(f->opts.cross);
+	uint32_t mine;
+
+	if (live->n_rx == 1)
+		return live->rx[0];
+	if (live->n_rx < n_workers)
+		return live->rx[fwd_frame_hash(fr) % live->n_rx];
+	mine = (live->n_rx - f->worker + n_workers - 1) / n_workers;
+	return live->rx[f->worker + fwd_frame_hash(fr) % mine * n_workers];
+}
+
+static struct fwd_group *
+group_find(struct fwd *f, const struct swdev_ring *ring, const struct port_live *port)
+{
+	struct fwd_group *g;
+
+	for (uint32_t i = f->n_groups; i > 0; i--)
+		if (f->groups[i - 1].ring == ring && f->groups[i - 1].port == port)
+			return &f->groups[i - 1];
+	g = &f->groups[f->n_groups++];
+	g->ring = ring;
+	g->port = port;
+	g->eth = NULL;
+	g->queue = 0;
+	g->n = 0;
+	return g;
+}
+
+static enum drop
+eth_group_add(struct fwd *f, uint8_t frame, const struct port_live *to)
+{
+	struct fwd_group *g = group_find(f, NULL, to);
+
+	g->eth = to;
+	g->queue = (uint16_t)(f->worker % to->n_txq);
+	g->frames[g->n++] = frame;
+	return DROP_NONE;
+}
+
+enum drop
+fwd_group_add(struct fwd *f, uint8_t frame, const struct port_live *to)
+{
+	const struct swdev_live *live;
+	struct fwd_group *g;
+
+	if (to->type == PORT_ETHDEV)
+		return eth_group_add(f, frame, to);
+	live = f->rings->ports[to->number];
+	if (unlikely(live == NULL || live->n_rx == 0))
+		return DROP_NO_RING;
+	g = group_find(f, rx_ring(f, live, &f->frames[frame]), to);
+	g->frames[g->n++] = frame;
+	return DROP_NONE;
+}
+
+void
+fwd_group_flood(struct fwd *f, uint8_t frame)
+{
+	struct fwd_group *g = group_find(f, NULL, NULL);
+
+	g->frames[g->n++] = frame;
+}
+
+static bool
+try_claim(const struct fwd *f, const struct fwd_group *g)
+{
+	if (g->ring != NULL)
+		return swdev_claim(g->ring, f->worker);
+	return port_txq_claim(&g->eth->txqs[g->queue], f->worker);
+}
+
+static bool
+claim(const struct fwd *f, const struct fwd_group *g)
+{
+	for (uint32_t i = 0; i < CLAIM_TRIES; i++) {
+		if (likely(try_claim(f, g)))
+			return true;
+		rte_pause();
+	}
+	return false;
+}
+
+static void
+release(const struct fwd_group *g)
+{
+	if (g->ring != NULL)
+		swdev_release(g->ring);
+	else
+		port_txq_release(&g->eth->txqs[g->queue]);
+}
+
+static void
+deliver_claimed(struct fwd *f, const struct fwd_group *g, uint32_t cut)
+{
+	if (g->ring != NULL)
+		fwd_ring_deliver(f, g, cut);
+	else
+		fwd_eth_deliver(f, g, cut);
+	release(g);
+}
+
+/*
+ * One copy of the flooded frames to one port.  Frames are handed out flow by flow to the rings of
+ * the port, as unicast ones are, so that a flow keeps its ring.
+ */
+static void
+flood_to(struct fwd *f, const struct fwd_group *flood, const struct port_live *to, uint32_t cut)
+{
+	f->n_groups = 0;
+	for (uint32_t i = 0; i < flood->n && flood->frames[i] < cut; i++) {
+		enum drop d = fwd_allowed(f, to, &f->frames[flood->frames[i]]);
+
+		if (d == DROP_NONE)
+			d = fwd_group_add(f, flood->frames[i], to);
+		if (d != DROP_NONE)
+			stats_drop(fwd_lane(f, to), d, 1);
+	}
+	for (uint32_t i = 0; i < f->n_groups; i++) {
+		const struct fwd_group *g = &f->groups[i];
+
+		if (claim(f, g))
+			deliver_claimed(f, g, cut);
+		else
+			stats_drop(fwd_lane(f, to), DROP_BUSY, g->n);
+	}
+}
+
+static bool
+heard_by(const struct fwd *f, const struct port_live *to)
+{
+	return to != f->src && (to->group == 0 || to->group != f->src->group);
+}
+
+/* After all other groups: it uses their table. */
+static void
+flood(struct fwd *f, const struct fwd_group *g, uint32_t cut)
+{
+	struct fwd_group all = *g;
+	uint32_t n = 0, heard = 0;
+
+	while (n < all.n && all.frames[n] < cut)
+		n++;
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < f->ports->n_list; i++) {
+		const struct port_live *to = f->ports->ports[f->ports->list[i]];
+
+		if (heard_by(f, to)) {
+			flood_to(f, &all, to, cut);
+			heard++;
+		}
+	}
+	if (heard > 0)
+		stats_count(f->lane, COUNT_FLOODED, n);
+	else
+		stats_drop(f->lane, DROP_NO_PORT, n);
+}
+
+/*
+ * Claims come in the order of first frames, and a claim that is not had ends the burst before the
+ * first frame for it: what is delivered is a prefix, so that the ring it came from is exact, and
+ * whoever holds its first claim always gets on.
+ */
+uint32_t
+fwd_groups_claim(struct fwd *f)
+{
+	for (f->n_claimed = 0; f->n_claimed < f->n_groups; f->n_claimed++) {
+		const struct fwd_group *g = &f->groups[f->n_claimed];
+
+		if (g->port != NULL && unlikely(!claim(f, g)))
+			return g->frames[0];
+	}
+	return f->n;
+}
+
+void
+fwd_groups_deliver(struct fwd *f, uint32_t cut)
+{
+	const struct fwd_group *flooded = NULL;
+
+	for (uint32_t i = 0; i < f->n_claimed; i++) {
+		if (f->groups[i].port == NULL)
+			flooded = &f->groups[i];
+		else
+			deliver_claimed(f, &f->groups[i], cut);
+	}
+	if (unlikely(flooded != NULL))
+		flood(f, flooded, cut);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_FWD_IMPL_H
+#define FERRY_FWD_IMPL_H
+
+/* Inside of lib/fwd. */
+
+#include "fwd.h"
+
+#include <rte_mbuf.h>
+
+#include <linux/virtio_net.h>
+
+#define FWD_BURST      32
+#define FWD_BYTES      (256 * 1024) /* a burst ends past so many, so that a turn stays short */
+#define FWD_SNAP       80           /* Ethernet, two tags, IPv6 and ports fit */
+#define FWD_LEN_MAX    (65535 + RTE_ETHER_HDR_LEN + 8) /* longest IP packet, two tags */
+
+/* What a frame needs of its receiver; what a receiver takes as it is. */
+#define FWD_CSUM (1u << 0)
+#define FWD_TSO4 (1u << 1)
+#define FWD_TSO6 (1u << 2)
+#define FWD_ECN  (1u << 3)
+#define FWD_TSO  (FWD_TSO4 | FWD_TSO6)
+
+/* A frame of the burst: headers as they were read, once, and where the rest of it is. */
+struct fwd_frame {
+	uint8_t snap[FWD_SNAP];
+	struct virtio_net_hdr vnet;   /* checked: an offload that makes sense, or none */
+	uint8_t needs;                /* FWD_* */
+	uint8_t drop;                 /* enum drop; DROP_NONE: goes on */
+	uint16_t vlan;
+	struct stats_lane *drop_lane; /* where the drop is counted; NULL: at the source */
+	uint32_t snap_len;
+	uint32_t len;                 /* of the frame, without virtio-net header */
+	uint32_t hash;                /* of the flow; valid when hashed */
+	bool hashed;
+	/* The rest, behind the snapshot. */
+	const struct vring_seg *segs;
+	uint32_t n_segs;
+	uint32_t seg_off;             /* into the first piece */
+};
+
+/* Frames of the burst that go to one place. */
+struct fwd_group {
+	const struct swdev_ring *ring; /* a guest's receive ring, or NULL */
+	const struct port_live *eth;   /* a device, or NULL; both NULL: flood */
+	const struct port_live *port;
+	uint16_t queue;                /* of the device */
+	uint16_t n;
+	uint8_t frames[FWD_BURST];
+};
+
+struct fwd {
+	struct fwd_opts opts;
+	uint32_t worker;
+
+	/* Loaded at the start of a turn. */
+	const struct swdev_view *rings;
+	const struct port_view *ports;
+
+	/* The burst. */
+	const struct port_live *src;
+	struct stats_lane *lane;              /* of the source port */
+	uint32_t n;
+	struct fwd_frame frames[FWD_BURST];
+	fdb_key_t dst_keys[FWD_BURST];
+	fdb_key_t src_keys[FWD_BURST];
+	uint16_t n_groups;
+	uint16_t n_claimed;
+	struct fwd_group groups[FWD_BURST + 1];
+	struct rte_mbuf *mbufs[FWD_BURST];
+
+	struct vring_batch tx;                /* what the source offers */
+	struct vring_batch rx;                /* what the receiver offers */
+	uint8_t whole[FWD_LEN_MAX + 1];       /* a frame gathered for software offload */
+	uint8_t part[FWD_LEN_MAX + 1];        /* a segment of it */
+	uint8_t seen[FWD_LEN_MAX + 1];        /* a frame gathered for a capture */
+};
+
+/* fwd_frame.c: reads frames. */
+
+/* Reads the chains of a transmit ring; a frame that cannot be forwarded has its drop set. */
+void fwd_frames_read(struct fwd *f, uint16_t hdr_len);
+/* Makes a frame of bytes that are ours. */
+void fwd_frame_set(struct fwd_frame *fr, const uint8_t *data, uint32_t len,
+		   struct vring_seg *rest);
+/* Makes a frame of an mbuf; `segs` has room for its pieces. */
+void fwd_frame_mbuf(struct fwd_frame *fr, const struct rte_mbuf *m, struct vring_seg *segs);
+/* Checks the virtio-net header against the frame. */
+void fwd_frame_check(struct fwd_frame *fr);
+uint32_t fwd_frame_hash(struct fwd_frame *fr);
+
+/* fwd_classify.c: decides. */
+
+/* Sets keys, drops what may not pass, learns sources, and sorts the rest into groups. */
+void fwd_classify(struct fwd *f);
+/* Whether `to` may hear frames of the burst's source. */
+enum drop fwd_allowed(const struct fwd *f, const struct port_live *to, const struct fwd_frame *fr);
+
+/* fwd_group.c: delivers. */
+
+/* Adds a frame to the group of its place; DROP_NO_RING: it has none. */
+enum drop fwd_group_add(struct fwd *f, uint8_t frame, const struct port_live *to);
+void fwd_group_flood(struct fwd *f, uint8_t frame);
+/* Claims the places of the burst; @return frames from its start whose places are ours. */
+uint32_t fwd_groups_claim(struct fwd *f);
+/* Delivers those frames and gives the places back. */
+void fwd_groups_deliver(struct fwd *f, uint32_t cut);
+
+/* fwd_ring.c, fwd_eth.c: one place.  The caller holds the claim; `cut` ends the burst. */
+void fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
+void fwd_eth_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
+/* Serves one receive queue of a device. @return frames */
+uint32_t fwd_eth_turn(struct fwd *f, const struct port_poll *poll);
+
+/* fwd_copy.c: bytes. */
+
+/* Copies a frame behind `off` bytes of the pieces, which have room for it. */
+void fwd_copy(const struct fwd_frame *fr, const struct vring_seg *to, uint32_t off);
+void fwd_copy_flat(const struct fwd_frame *fr, uint8_t *to);
+
+/* fwd_offload.c: what the receiver cannot take. */
+
+typedef bool fwd_part_fn(void *arg, const struct fwd_frame *part);
+
+/*
+ * Completes checksums and cuts segments until what comes out needs only `takes`, and hands each
+ * frame to `fn`, until that says false.
+ */
+void fwd_offload(struct fwd *f, const struct fwd_frame *fr, uint8_t takes, struct stats_lane *to,
+		 fwd_part_fn *fn, void *arg);
+
+/* fwd.c */
+
+/* Counts and shows so many frames of the burst: this turn is done with them. */
+void fwd_received(struct fwd *f, uint32_t n);
+
+/* Shows frames to the captures of a port. */
+void fwd_capture(struct fwd *f, const struct port_live *p, enum capture_dir dir,
+		 const struct fwd_frame *fr);
+
+static inline bool
+fwd_captured(const struct fwd *f, const struct port_live *p)
+{
+	return capture_view(f->opts.capture, p->number) != NULL;
+}
+
+static inline struct stats_lane *
+fwd_lane(const struct fwd *f, const struct port_live *p)
+{
+	return &p->stats->lanes[f->worker];
+}
+
+#endif

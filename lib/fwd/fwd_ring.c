@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fwd_impl.h"
+
+#include <rte_branch_prediction.h>
+#include <string.h>
+
+#define F_GUEST_CSUM  1
+#define F_GUEST_TSO4  7
+#define F_GUEST_TSO6  8
+#define F_GUEST_ECN   9
+#define F_MRG_RXBUF   15
+
+/* A delivery under way; the ring's claim is held. */
+struct delivery {
+	struct fwd *f;
+	const struct port_live *to;
+	struct vring *ring;
+	struct vring_batch *rx;
+	struct stats_lane *lane;
+	uint32_t next;       /* first chain of the batch that is not used up */
+	uint32_t expected;   /* frames still to come, this one included */
+	bool mergeable;
+	uint8_t takes;
+	uint32_t chains;
+	uint32_t frames;
+	uint64_t bytes;
+};
+
+static uint8_t
+takes_of(uint64_t features)
+{
+	uint8_t takes = 0;
+
+	/* Without checksums no segmentation: it depends on them (virtio 1.2, 5.1.3.1). */
+	if ((features >> F_GUEST_CSUM & 1) == 0)
+		return 0;
+	takes = FWD_CSUM;
+	if (features >> F_GUEST_TSO4 & 1)
+		takes |= FWD_TSO4;
+	if (features >> F_GUEST_TSO6 & 1)
+		takes |= FWD_TSO6;
+	if (features >> F_GUEST_ECN & 1)
+		takes |= FWD_ECN;
+	return takes;
+}
+
+/*
+ * Takes chains until they hold `need` bytes.
+ *
+ * @return  chains; 0: there are not enough
+ */
+static uint32_t
+reserve(struct delivery *d, uint32_t need)
+{
+	struct vring_batch *rx = d->rx;
+	uint64_t have = 0;
+
+	for (uint32_t i = d->next; ; i++) {
+		if (i == rx->n) {
+			if (d->next == rx->n) {
+				vring_batch_reset(rx);
+				i = d->next = 0;
+			}
+			if (vring_peek(d->ring, rx, RTE_MAX(d->expected, 4u)) == 0) {
+				if (d->next == 0)
+					return 0;
+				/* Used ones may have taken the batch's room: read on from where
+				 * the ring is. */
+				vring_batch_reset(rx);
+				i = d->next = 0;
+				have = 0;
+				if (vring_peek(d->ring, rx, RTE_MAX(d->expected, 4u)) == 0)
+					return 0;
+			}
+		}
+		have += rx->chains[i].len;
+		if (likely(have >= need))
+			return i + 1 - d->next;
+		if (!d->mergeable)
+			return 0;
+	}
+}
+
+/* Why there was no room: a buffer that is too small stays for a smaller frame. */
+static enum drop
+refusal(const struct delivery *d)
+{
+	if (vring_bad(d->ring) != VRING_BAD_NONE)
+		return DROP_RING_BAD;
+	return d->next < d->rx->n && !d->mergeable ? DROP_NO_ROOM : DROP_NO_DESC;
+}
+
+static void
+header_write(const struct delivery *d, const struct fwd_frame *fr, const struct vring_chain *c,
+	     uint16_t n_chains)
+{
+	struct virtio_net_hdr_mrg_rxbuf h = { .hdr = fr->vnet, .num_buffers = n_chains };
+	const uint8_t *from = (const uint8_t *)&h;
+	uint32_t left = d->ring->hdr_len;
+
+	if ((d->takes & FWD_CSUM) == 0)
+		h.hdr.flags = 0;
+	if (likely(c->segs[0].len >= sizeof(h) && left == sizeof(h))) {
+		memcpy(c->segs[0].host, &h, sizeof(h));
+		return;
+	}
+	for (const struct vring_seg *s = c->segs; left > 0; s++) {
+		uint32_t some = RTE_MIN(left, s->len);
+
+		memcpy(s->host, from, some);
+		from += some;
+		left -= some;
+	}
+}
+
+/* The used lengths: every buffer but the last is full. */
+static void
+put(struct delivery *d, uint32_t n_chains, uint32_t need)
+{
+	for (uint32_t i = 0; i < n_chains; i++) {
+		const struct vring_chain *c = &d->rx->chains[d->next++];
+		uint32_t some = RTE_MIN(need, c->len);
+
+		vring_put(d->ring, c, some);
+		need -= some;
+	}
+	d->chains += n_chains;
+}
+
+/* Chains of one frame stand one behind the other in the batch, and so do their pieces. */
+static bool
+frame_write(void *arg, const struct fwd_frame *fr)
+{
+	struct delivery *d = arg;
+	uint32_t need = d->ring->hdr_len + fr->len;
+	uint32_t n_chains = reserve(d, need);
+	const struct vring_chain *c;
+
+	if (unlikely(n_chains == 0)) {
+		stats_drop(d->lane, refusal(d), 1);
+		return vring_bad(d->ring) == VRING_BAD_NONE;
+	}
+	c = &d->rx->chains[d->next];
+	header_write(d, fr, c, (uint16_t)n_chains);
+	fwd_copy(fr, c->segs, d->ring->hdr_len);
+	put(d, n_chains, need);
+	d->frames++;
+	d->bytes += fr->len;
+	if (unlikely(fwd_captured(d->f, d->to)))
+		fwd_capture(d->f, d->to, CAPTURE_TX, fr);
+	return true;
+}
+
+static void
+delivery_end(struct delivery *d, const struct swdev_ring *ring)
+{
+	stats_add(&ring->state->chains, d->chains);
+	stats_count(d->lane, COUNT_TX_FRAMES, d->frames);
+	stats_count(d->lane, COUNT_TX_BYTES, d->bytes);
+	swdev_publish(ring, d->f->worker);
+	if (unlikely(vring_bad(d->ring) != VRING_BAD_NONE))
+		swdev_report(d->f->opts.pool, ring);
+}
+
+void
+fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
+{
+	uint64_t features = f->rings->ports[g->port->number]->features;
+	struct delivery d = {
+		.f = f, .to = g->port, .ring = &g->ring->state->ring, .rx = &f->rx,
+		.lane = fwd_lane(f, g->port), .takes = takes_of(features),
+		.mergeable = (features >> F_MRG_RXBUF & 1) != 0,
+	};
+
+	vring_batch_reset(d.rx);
+	for (uint32_t i = 0; i < g->n && g->frames[i] < cut; i++) {
+		const struct fwd_frame *fr = &f->frames[g->frames[i]];
+
+		d.expected = g->n - i;
+		if (likely((fr->needs & ~d.takes) == 0))
+			frame_write(&d, fr);
+		else
+			fwd_offload(f, fr, d.takes, d.lane, frame_write, &d);
+	}
+	delivery_end(&d, g->ring);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_PORT_IMPL_H
+#define FERRY_PORT_IMPL_H
+
+/* Inside of lib/port. */
+
+#include "port.h"
+
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+
+#include <pthread.h>
+
+#define GROUPS_MAX 256
+
+/* A device and what we have set up on it; control only, but for `txqs`. */
+struct port_eth {
+	uint16_t id;             /* DPDK's port id */
+	uint16_t n_rxq;
+	uint16_t n_txq;
+	bool interrupts;         /* every receive queue can wake a sleeper */
+	uint64_t tx_offloads;
+	struct port_txq *txqs;   /* n_txq */
+	struct rte_mempool *pool;
+	struct rte_device *dev;
+	uint32_t workers[RTE_MAX_QUEUES_PER_PORT]; /* who polls a receive queue */
+	bool parked[RTE_MAX_QUEUES_PER_PORT];      /* nobody does: it is moving */
+};
+
+struct port {
+	struct ports *ports;
+	struct port_opts opts;   /* strings are ours */
+	uint16_t number;
+	uint16_t group;
+	struct stats *stats;
+	struct port_live *live;  /* published; NULL before and after */
+
+	/* vhost-user; the lock is around everything that moves the rings. */
+	pthread_mutex_t lock;
+	struct session *session;
+	struct vdev *vdev;
+	bool running;
+
+	struct port_eth *eth;    /* ethdev */
+};
+
+struct ports {
+	struct cross *cross;
+	struct swdev_pool *pool;
+	struct port_ops ops;
+	void *ops_arg;
+	struct port *ports[PORT_MAX];
+	char *groups[GROUPS_MAX];          /* names; the index is the number, 0 is none */
+	_Atomic(struct port_view *) view;
+	struct rte_mempool *mbufs;         /* made when the first device comes */
+};
+
+/* Fills `why` and returns rc: the last line of whatever refuses. */
+int port_refuse(char *why, size_t size, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* port_view.c */
+
+/* Publishes all ports as they are and waits a grace period; -ENOMEM: nothing has changed. */
+int port_view_publish(struct ports *ps);
+void port_view_destroy(struct port_view *v);
+
+/* port_vhost.c */
+
+int port_vhost_start(struct port *p, char *why, size_t size);
+void port_vhost_stop(struct port *p);
+
+/* port_eth.c */
+
+/*
+ * Opens a device, sets its queues up and starts it; it is not polled before it is in a view.
+ *
+ * @return 0; -ENODEV; -EINVAL; -ENOMEM; -errno, with `why` filled
+ */
+int port_eth_open(struct ports *ps, const struct port_opts *opts, char *why, size_t size,
+		  struct port_eth **out);
+/* Stops and closes it; after the view without it has passed a grace period.  NULL is allowed. */
+void port_eth_close(struct port_eth *e);
+/* Has a queue's interrupt wake a worker, or no longer. */
+int port_eth_watch(struct ports *ps, struct port_eth *e, uint16_t queue, bool on);
+void port_eth_info(const struct port_eth *e, struct port_info *out);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "port_impl.h"
+#include "log.h"
+
+#include <errno.h>
+#include <string.h>
+
+LOG_USE(port);
+
+#define QUEUES_DEFAULT 8
+
+static void
+on_quiesce(void *owner, struct vring_pos *pos)
+{
+	struct port *p = owner;
+
+	if (!p->running)
+		return;
+	vdev_stop(p->vdev, pos);
+	p->running = false;
+}
+
+static int
+on_run(void *owner, const struct vdev_cfg *cfg)
+{
+	struct port *p = owner;
+	int rc = vdev_start(p->vdev, cfg);
+
+	if (rc < 0) {
+		LOG_RL(ERR, "%s: cannot run the rings: %s", p->opts.name, strerror(-rc));
+		return rc;
+	}
+	p->running = true;
+	vdev_kick_all(p->vdev);
+	return 0;
+}
+
+static int
+on_ring_set(void *owner, uint16_t qid, const struct vdev_ring_set *how)
+{
+	struct port *p = owner;
+
+	return p->running ? vdev_ring_set(p->vdev, qid, how) : 0;
+}
+
+static void
+on_announce(void *owner, const struct rte_ether_addr *mac)
+{
+	struct port *p = owner;
+
+	if (p->ports->ops.announce != NULL)
+		p->ports->ops.announce(p->ports->ops_arg, p, mac);
+}
+
+static void
+on_changed(void *owner)
+{
+	struct port *p = owner;
+
+	if (p->ports->ops.changed != NULL)
+		p->ports->ops.changed(p->ports->ops_arg, p);
+}
+
+static const struct session_ops session_ops = {
+	.quiesce = on_quiesce,
+	.run = on_run,
+	.ring_set = on_ring_set,
+	.announce = on_announce,
+	.changed = on_changed,
+};
+
+static int
+session_refused(const struct port *p, int rc, char *why, size_t size)
+{
+	const char *path = p->opts.socket;
+
+	switch (rc) {
+	case -EADDRINUSE:
+		return port_refuse(why, size, rc, "%s: a live process answers on this socket", path);
+	case -ENOENT:
+		return port_refuse(why, size, rc, "%s: the folder does not exist, make it first", path);
+	case -ENAMETOOLONG:
+		return port_refuse(why, size, rc, "%s: longer than a socket's path may be", path);
+	}
+	return port_refuse(why, size, rc, "%s: %s", path, strerror(-rc));
+}
+
+int
+port_vhost_start(struct port *p, char *why, size_t size)
+{
+	uint16_t n_pairs = p->opts.n_queues > 0 ? p->opts.n_queues : QUEUES_DEFAULT;
+	struct session_opts opts = {
+		.path = p->opts.socket, .client = p->opts.client, .n_pairs_max = n_pairs,
+		.port = p->number, .name = p->opts.name, .mtu = p->opts.mtu, .mode = p->opts.mode,
+		.group = p->opts.gid, .lock = &p->lock, .ops = &session_ops, .owner = p,
+	};
+	int rc = swdev_create(p->ports->pool, p->number, n_pairs, p->stats, &p->vdev);
+
+	if (rc < 0)
+		return port_refuse(why, size, rc, "%s: %s", p->opts.name, strerror(-rc));
+	p->opts.n_queues = n_pairs;
+	opts.features = p->vdev->features;
+	rc = session_create(&opts, &p->session);
+	return rc < 0 ? session_refused(p, rc, why, size) : 0;
+}
+
+void
+port_vhost_stop(struct port *p)
+{
+	session_destroy(p->session);
+	p->session = NULL;
+	vdev_destroy(p->vdev);
+	p->vdev = NULL;
+}
