@@ -15,7 +15,7 @@ from ferry.traffic import expect
 
 PACKED = sys.argv[1] == "packed"
 MACS = {"a": "52:54:00:00:00:0a", "b": "52:54:00:00:00:0b"}
-ENOUGH = 200000
+ENOUGH = 20000
 
 
 def front_ends(story, queues):
@@ -31,6 +31,7 @@ def front_ends(story, queues):
                 server=name == "b",
                 packed=PACKED,
                 queues=queues,
+                huge=name == "a",
                 arguments=(f"--eth-peer=0,{peer}", "--txonly-multi-flow"),
             )
         )

@@ -15,10 +15,38 @@ STATISTICS = {
 }
 
 
+# What a testpmd needs of hugepages; ferryd may want some at the same time.
+HUGEPAGES = 64
+
+
+def free_hugepages():
+    with open("/proc/meminfo") as file:
+        return int(re.search(r"HugePages_Free: +(\d+)", file.read())[1])
+
+
+def memory(name, huge):
+    """EAL arguments for memory that can be shared: hugepages where there are some, or ordinary pages."""
+    if huge and free_hugepages() >= 2 * HUGEPAGES:
+        return ["--in-memory", "--single-file-segments"]
+    return ["--no-huge", "-m", "256", "--no-shconf", f"--file-prefix={name}-{os.getpid()}"]
+
+
 class Testpmd(Process):
     """One testpmd with one virtio-user device, and its command line."""
 
-    def __init__(self, story, name, path, mac, *, server=False, packed=False, queues=1, arguments=()):
+    def __init__(
+        self,
+        story,
+        name,
+        path,
+        mac,
+        *,
+        server=False,
+        packed=False,
+        queues=1,
+        huge=True,
+        arguments=(),
+    ):
         program = shutil.which("dpdk-testpmd")
         if program is None:
             raise Failure("dpdk-testpmd is not installed (package dpdk-dev)")
@@ -26,8 +54,9 @@ class Testpmd(Process):
         vdev += f",server={int(server)},packed_vq={int(packed)}"
         reader, self.stdin_fd = os.pipe()
         argv = [
-            *(program, "--no-huge", "-m", "256", "--in-memory", "--single-file-segments", "--no-pci"),
-            *("--no-telemetry", "--vdev", vdev, "--", "-i", "--total-num-mbufs=8192", "--no-mlockall"),
+            *("stdbuf", "-oL", program, *memory(name, huge), "--iova-mode=va"),
+            *("--no-pci", "--no-telemetry", "--vdev", vdev),
+            *("--", "-i", "--total-num-mbufs=8192", "--no-mlockall"),
             *(f"--rxq={queues}", f"--txq={queues}", *arguments),
         ]
         super().__init__(name, argv, story.log_path(name), stdin=reader)
