@@ -43,6 +43,12 @@ seen_size(const struct fdb *fdb)
 	return fdb->stats.capacity * sizeof(uint32_t);
 }
 
+static size_t
+cache_size(const struct fdb *fdb)
+{
+	return fdb->cache_len * sizeof(struct fdb_cached);
+}
+
 static int
 workers_create(struct fdb *fdb)
 {
@@ -55,7 +61,7 @@ workers_create(struct fdb *fdb)
 	for (uint32_t i = 0; i < n; i++) {
 		struct fdb_worker *w = &fdb->workers[i];
 
-		w->cache = pages_alloc(CACHE_LEN * sizeof(*w->cache));
+		w->cache = pages_alloc(cache_size(fdb));
 		w->seen = pages_alloc(seen_size(fdb));
 		if (w->cache == NULL || w->seen == NULL)
 			return -ENOMEM;
@@ -69,7 +75,7 @@ workers_destroy(struct fdb *fdb)
 	if (fdb->workers == NULL)
 		return;
 	for (uint32_t i = 0; i < cross_n_workers(fdb->cross); i++) {
-		pages_free(fdb->workers[i].cache, CACHE_LEN * sizeof(struct fdb_cached));
+		pages_free(fdb->workers[i].cache, cache_size(fdb));
 		pages_free(fdb->workers[i].seen, seen_size(fdb));
 	}
 	free(fdb->workers);
@@ -118,6 +124,7 @@ static void
 opts_take(struct fdb *fdb, const struct fdb_opts *opts)
 {
 	fdb->stats.capacity = opts->capacity == 0 ? FDB_CAPACITY : opts->capacity;
+	fdb->cache_len = rte_align32pow2(2 * fdb->stats.capacity / CACHE_WAYS + 1);
 	fdb->stats.age_s = opts->age_s;
 	fdb->quota = opts->quota == 0 ? FDB_QUOTA : opts->quota;
 	fdb->reports_per_s = opts->reports_per_s == 0 ? FDB_REPORTS : opts->reports_per_s;

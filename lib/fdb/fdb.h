@@ -77,7 +77,7 @@ void fdb_destroy(struct fdb *fdb);
 /**
  * Finds the ports behind several addresses at once.
  *
- * @param keys  n keys, n <= FDB_BURST
+ * @param keys  n keys, at most FDB_BURST
  * @param hits  filled where the bit is set
  * @return      one bit per key that was found
  * @role        worker, between two quiescent points
@@ -98,7 +98,7 @@ uint32_t fdb_find(struct fdb *fdb, uint32_t worker, const fdb_key_t *keys, uint3
  */
 void fdb_seen(struct fdb *fdb, uint32_t worker, uint16_t port, fdb_key_t key);
 
-/** Like fdb_seen() for n <= FDB_BURST frames of one port: their memory is waited for together. */
+/** Like fdb_seen() for 1 <= n <= FDB_BURST frames of one port: their memory is waited for together. */
 void fdb_seen_burst(struct fdb *fdb, uint32_t worker, uint16_t port, const fdb_key_t *keys,
 		    uint32_t n);
 

@@ -13,9 +13,16 @@ struct ask {
 };
 
 static struct fdb_cached *
-cache_line(const struct fdb_worker *w, uint32_t hash)
+cache_line(const struct fdb *fdb, const struct fdb_worker *w, uint32_t hash)
 {
-	return &w->cache[hash & (CACHE_LEN - 1)];
+	return &w->cache[hash & (fdb->cache_len - 1)];
+}
+
+/* Where the key is if it is in this line; without a branch, for which way it is nobody can guess. */
+static uint32_t
+cache_way(const struct fdb_cached *c, fdb_key_t key)
+{
+	return (c->keys[1] == key) + 2 * (c->keys[2] == key) + 3 * (c->keys[3] == key);
 }
 
 /* The version is loaded before the table is asked: an answer that was changed meanwhile is kept
@@ -28,12 +35,13 @@ cache_get(struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *keys, ui
 	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct fdb_cached *c = cache_line(w, ask->hashes[i]);
+		const struct fdb_cached *c = cache_line(fdb, w, ask->hashes[i]);
+		const uint32_t way = cache_way(c, keys[i]);
 		const uint32_t version = atomic_load_explicit(key_version(fdb, ask->hashes[i]),
 							      memory_order_acquire);
 
-		if (likely(c->key == keys[i] && c->version == version)) {
-			values[i] = c->value;
+		if (likely(c->keys[way] == keys[i] && c->versions[way] == version)) {
+			values[i] = c->values[way];
 			found |= UINT32_C(1) << i;
 		} else {
 			ask->versions[i] = version;
@@ -43,15 +51,22 @@ cache_get(struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *keys, ui
 	return found;
 }
 
+/* The key comes first and the oldest goes, or the key's own stale way. */
 static void
-cache_put(const struct fdb_worker *w, uint32_t hash, fdb_key_t key, uint32_t version,
-	  uint32_t value)
+cache_put(struct fdb_cached *c, fdb_key_t key, uint32_t version, uint32_t value)
 {
-	*cache_line(w, hash) = (struct fdb_cached){
-		.key = key,
-		.value = value,
-		.version = version,
-	};
+	uint32_t way = cache_way(c, key);
+
+	if (c->keys[way] != key)
+		way = CACHE_WAYS - 1;
+	for (; way > 0; way--) {
+		c->keys[way] = c->keys[way - 1];
+		c->values[way] = c->values[way - 1];
+		c->versions[way] = c->versions[way - 1];
+	}
+	c->keys[0] = key;
+	c->values[0] = value;
+	c->versions[0] = version;
 }
 
 static uint32_t
@@ -74,7 +89,7 @@ table_get(const struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *ke
 		const uint32_t i = ask->missed[m];
 
 		values[i] = (uintptr_t)data[m];
-		cache_put(w, sigs[m], keys[i], ask->versions[i], values[i]);
+		cache_put(cache_line(fdb, w, sigs[m]), keys[i], ask->versions[i], values[i]);
 		found |= UINT32_C(1) << i;
 	}
 	return found;
@@ -90,7 +105,7 @@ resolve(struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *keys, uint
 	ask->n_missed = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		ask->hashes[i] = key_hash(fdb, keys[i]);
-		rte_prefetch0(cache_line(w, ask->hashes[i]));
+		rte_prefetch0(cache_line(fdb, w, ask->hashes[i]));
 	}
 	found = cache_get(fdb, w, keys, n, ask, values);
 	if (ask->n_missed > 0)
@@ -169,20 +184,35 @@ report(struct fdb *fdb, struct fdb_worker *w, uint16_t port, fdb_key_t key, uint
 		*said = now;
 }
 
+/* A guest that sends has one address: a burst of it is one question. */
+static uint32_t
+runs_merge(const fdb_key_t *keys, uint32_t n, fdb_key_t *runs)
+{
+	uint32_t n_runs = 1;
+
+	runs[0] = keys[0];
+	for (uint32_t i = 1; i < n; i++)
+		if (keys[i] != keys[i - 1])
+			runs[n_runs++] = keys[i];
+	return n_runs;
+}
+
 void
 fdb_seen_burst(struct fdb *fdb, uint32_t worker, uint16_t port, const fdb_key_t *keys, uint32_t n)
 {
 	struct fdb_worker *w = &fdb->workers[worker];
 	const uint32_t now = fdb_now(fdb);
 	struct ask ask;
+	fdb_key_t runs[FDB_BURST];
 	uint32_t values[FDB_BURST];
-	const uint32_t found = resolve(fdb, w, keys, n, &ask, values);
+	const uint32_t n_runs = runs_merge(keys, n, runs);
+	const uint32_t found = resolve(fdb, w, runs, n_runs, &ask, values);
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n_runs; i++) {
 		if ((found >> i & 1) == 1 && value_port(values[i]) == port)
 			seen_mark(w, value_slot(values[i]), now);
 		else
-			report(fdb, w, port, keys[i], ask.hashes[i]);
+			report(fdb, w, port, runs[i], ask.hashes[i]);
 	}
 }
 

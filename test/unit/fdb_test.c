@@ -522,11 +522,12 @@ racing_reader(void *arg)
 			assert((found >> i & 1) == 1 || from + i < KEYS - FOREVER);
 		}
 		cross_quiescent(cross, worker);
-		if (++looks % 16 == 0)
+		if (looks++ == 0)
+			atomic_fetch_add(&reader_turns, 1);
+		if (looks % 16 == 0)
 			sched_yield(); /* three threads may share one core */
 	}
 	cross_offline(cross, worker);
-	assert(looks > 0);
 	return NULL;
 }
 
@@ -551,8 +552,11 @@ test_race(void)
 		assert(fdb_learn(fdb, key_of(KEYS - 1 - k), KEYS - 1 - k) ==
 		       (k < stats().capacity ? 0 : -ENOSPC));
 	atomic_store(&reader_ends, false);
+	atomic_store(&reader_turns, 0);
 	for (uintptr_t i = 0; i < N_WORKERS; i++)
 		assert(pthread_create(&threads[i], NULL, racing_reader, (void *)i) == 0);
+	while (atomic_load(&reader_turns) < N_WORKERS)
+		sched_yield();
 	for (uint32_t i = 0; i < 20000; i++)
 		race_step(rand_r(&seed) % KEYS, rand_r(&seed) % 32);
 	atomic_store(&reader_ends, true);
