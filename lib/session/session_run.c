@@ -63,7 +63,6 @@ static bool
 runnable(const struct session *s)
 {
 	return s->vid >= 0 && !s->dying && s->broken[0] == '\0' && s->mem != NULL &&
-	       !atomic_load_explicit(&s->mem->faulted, memory_order_acquire) &&
 	       n_started(s) != 0;
 }
 
@@ -95,6 +94,8 @@ run(struct session *s)
 void
 session_resume(struct session *s)
 {
+	if (!s->running && session_mem_faulted(s))
+		snprintf(s->broken, sizeof(s->broken), "%s", vring_bad_texts[VRING_BAD_MEMORY]);
 	if (!s->running && runnable(s))
 		run(s);
 	session_state_update(s);
