@@ -139,6 +139,8 @@ void session_rings_settle(struct session *s);
 int session_mem_pre(struct session *s, const struct vhu_msg_context *m);
 void session_mem_post(struct session *s, const struct vhu_msg_context *m);
 void session_mem_drop(struct session *s);
+/* Whether something of the guest's memory has vanished: no run until there is another table. */
+bool session_mem_faulted(const struct session *s);
 
 /* run */
 

@@ -96,12 +96,18 @@ table_check(struct session *s, const struct vhu_msg_context *m)
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
+bool
+session_mem_faulted(const struct session *s)
+{
+	return s->mem != NULL && atomic_load_explicit(&s->mem->faulted, memory_order_acquire);
+}
+
 void
 session_mem_drop(struct session *s)
 {
 	if (s->mem == NULL)
 		return;
-	s->repair = atomic_load_explicit(&s->mem->faulted, memory_order_acquire);
+	s->repair = session_mem_faulted(s);
 	gmem_destroy(s->mem);
 	s->mem = NULL;
 }
