@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "view.h"
+
+#include <string.h>
+
+static const struct column port_columns[] = {
+	{ "PORT", "name" },
+	{ "TYPE", "type" },
+	{ "STATE", "state" },
+	{ "RX FRAMES", "rx.frames" },
+	{ "TX FRAMES", "tx.frames" },
+	{ "RINGS", "rings", FORMAT_LENGTH },
+	{ "DROPS", "drops", FORMAT_COUNTS },
+	{ "REASON", "reason" },
+	{ 0 },
+};
+
+static const struct column ring_columns[] = {
+	{ "RING", "index" },
+	{ "DIR", "direction" },
+	{ "SIZE", "size" },
+	{ "FORMAT", "format" },
+	{ "STARTED", "started", FORMAT_YES },
+	{ "ENABLED", "enabled", FORMAT_YES },
+	{ "AVAIL", "avail" },
+	{ "USED", "used" },
+	{ "WORKER", "worker" },
+	{ "CHAINS", "chains" },
+	{ "CALLS", "calls" },
+	{ "BROKEN", "broken" },
+	{ 0 },
+};
+
+static const struct column fdb_columns[] = {
+	{ "ADDRESS", "mac" },
+	{ "VLAN", "vlan" },
+	{ "PORT", "port" },
+	{ "TYPE", "type" },
+	{ "IDLE S", "idle" },
+	{ 0 },
+};
+
+static const struct column worker_columns[] = {
+	{ "WORKER", "index" },
+	{ "CPU", "cpu" },
+	{ "LOAD %", "load", FORMAT_PERCENT },
+	{ "CYCLES/FRAME", "cycles_per_frame" },
+	{ "FRAMES", "frames" },
+	{ "SLEEPS", "sleeps" },
+	{ "STATE", "state" },
+	{ "RINGS", "rings", FORMAT_LIST },
+	{ "QUEUES", "queues", FORMAT_LIST },
+	{ 0 },
+};
+
+static const struct column stats_columns[] = {
+	{ "PORT", "port" },
+	{ "RX FRAME/S", "rates.rx_frames", FORMAT_SI },
+	{ "RX BIT/S", "rates.rx_bits", FORMAT_SI },
+	{ "TX FRAME/S", "rates.tx_frames", FORMAT_SI },
+	{ "TX BIT/S", "rates.tx_bits", FORMAT_SI },
+	{ "DROP/S", "rates.drops", FORMAT_SI },
+	{ "RX FRAMES", "rx.frames" },
+	{ "TX FRAMES", "tx.frames" },
+	{ "DROPS", "drops", FORMAT_COUNTS },
+	{ 0 },
+};
+
+static const struct column capture_columns[] = {
+	{ "CAPTURE", "name" },
+	{ "PORT", "port" },
+	{ "DIRECTION", "direction" },
+	{ "RUNNING", "running", FORMAT_YES },
+	{ "FRAMES", "frames" },
+	{ "BYTES", "bytes" },
+	{ "FILTERED", "filtered" },
+	{ "DROPS", "drops" },
+	{ "FILE", "file" },
+	{ "FILTER", "filter" },
+	{ "REASON", "reason" },
+	{ 0 },
+};
+
+static const struct column event_columns[] = {
+	{ "TIME", "time" },
+	{ "PORT", "port" },
+	{ "EVENT", "text" },
+	{ 0 },
+};
+
+const struct view views[] = {
+	{ "port.show", NULL, port_columns },
+	{ "port.show", "rings", ring_columns },
+	{ "fdb.show", NULL, fdb_columns },
+	{ "worker.show", NULL, worker_columns },
+	{ "stats.show", NULL, stats_columns, .again = "rates" },
+	{ "capture.show", NULL, capture_columns },
+	{ "event.show", NULL, event_columns },
+	{ 0 },
+};
+
+const struct stream streams[] = {
+	{ "capture.start", "capture.stop", "name" },
+	{ 0 },
+};
+
+const struct view *
+view_find(const char *method, const char *member)
+{
+	for (const struct view *v = views; v->method != NULL; v++)
+		if (strcmp(v->method, method) == 0 && (member == NULL) == (v->member == NULL) &&
+		    (member == NULL || strcmp(v->member, member) == 0))
+			return v;
+	return NULL;
+}
+
+const struct stream *
+stream_find(const char *method)
+{
+	for (const struct stream *s = streams; s->method != NULL; s++)
+		if (strcmp(s->method, method) == 0)
+			return s;
+	return NULL;
+}
