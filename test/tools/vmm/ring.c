@@ -313,25 +313,43 @@ segs_reserve(struct vmm_chain *c, uint16_t n)
 	return 0;
 }
 
-uint64_t
-ring_table_fill(struct vmm_ring *r, uint16_t id, const struct vmm_seg *segs, uint16_t n, bool linked)
+/* Split: descriptors linked by `next` (2.7.5.3). */
+static void
+table_fill_split(struct vring_desc *d, const struct vmm_seg *segs, uint16_t n)
 {
-	uint16_t table = r->table_ids[--r->n_tables];
-	uint64_t gpa = r->tables + (uint64_t)table * r->conf.table_len * 16;
-	struct vring_desc *d = ring_host(r, gpa);
-
-	for (uint16_t i = 0; i < n; i++) {
-		bool next = linked && i + 1 < n;
-
+	for (uint16_t i = 0; i < n; i++)
 		d[i] = (struct vring_desc){
 			.addr = segs[i].gpa,
 			.len = segs[i].len,
 			.flags = (uint16_t)((segs[i].write ? VRING_DESC_F_WRITE : 0) |
-					    (next ? VRING_DESC_F_NEXT : 0)),
-			.next = next ? i + 1 : 0,
+					    (i + 1 < n ? VRING_DESC_F_NEXT : 0)),
+			.next = i + 1 < n ? i + 1 : 0,
 		};
-	}
-	vmm_mem_wrote(r->mem, gpa, n * sizeof(*d));
+}
+
+/* Packed: the ring's own layout, in order, with no flag but WRITE (2.8.7). */
+static void
+table_fill_packed(struct vring_packed_desc *d, const struct vmm_seg *segs, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		d[i] = (struct vring_packed_desc){
+			.addr = segs[i].gpa,
+			.len = segs[i].len,
+			.flags = segs[i].write ? VRING_DESC_F_WRITE : 0,
+		};
+}
+
+uint64_t
+ring_table_fill(struct vmm_ring *r, uint16_t id, const struct vmm_seg *segs, uint16_t n)
+{
+	uint16_t table = r->table_ids[--r->n_tables];
+	uint64_t gpa = r->tables + (uint64_t)table * r->conf.table_len * 16;
+
+	if (r->conf.packed)
+		table_fill_packed(ring_host(r, gpa), segs, n);
+	else
+		table_fill_split(ring_host(r, gpa), segs, n);
+	vmm_mem_wrote(r->mem, gpa, n * 16U);
 	r->chains[id].table = table + 1;
 	return gpa;
 }

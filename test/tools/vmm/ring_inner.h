@@ -39,8 +39,7 @@ void ring_open(struct vmm_ring *r, uint16_t id, const struct vmm_seg *segs, uint
 	       uint16_t n_slots, uint64_t cookie);
 
 /** Takes an indirect table for chain `id` and fills it.  @return its gpa */
-uint64_t ring_table_fill(struct vmm_ring *r, uint16_t id, const struct vmm_seg *segs, uint16_t n,
-			 bool linked);
+uint64_t ring_table_fill(struct vmm_ring *r, uint16_t id, const struct vmm_seg *segs, uint16_t n);
 
 /**
  * Settles a used element against the ledger.

@@ -109,7 +109,7 @@ packed_post(struct vmm_ring *r, const struct vmm_seg *segs, uint16_t n, bool ind
 
 	if (indirect)
 		slot_post(r, (struct vring_packed_desc){
-			.addr = ring_table_fill(r, id, segs, n, false),
+			.addr = ring_table_fill(r, id, segs, n),
 			.len = n * 16U,
 			.id = id,
 			.flags = VRING_DESC_F_INDIRECT,

@@ -95,7 +95,7 @@ split_post(struct vmm_ring *r, const struct vmm_seg *segs, uint16_t n, bool indi
 
 	if (indirect)
 		desc_write(r, head, (struct vring_desc){
-			.addr = ring_table_fill(r, head, segs, n, true),
+			.addr = ring_table_fill(r, head, segs, n),
 			.len = n * 16U,
 			.flags = VRING_DESC_F_INDIRECT,
 		});
