@@ -4,15 +4,19 @@
 
 import json
 import os
+import pathlib
+import signal
 import socket
 import stat
 
+from ferry.daemon import refused
 from ferry.process import run, wait_until
 from ferry.rpc import Rpc, RpcError
-from ferry.daemon import refused
 from ferry.story import tell
 from ferry.terminal import Terminal
 from ferry.traffic import expect
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 # A configuration, and the words that the error has to hold: the member, the value, what is expected.
 BAD_CONFIGURATIONS = [
@@ -180,6 +184,20 @@ def interactive(story):
     expect(not story.path("i1.sock").exists(), "its socket was left behind")
 
 
+def service(story):
+    """What a service manager and an operator's kill see."""
+    path = story.path("notify.sock")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(path))
+    manager.settimeout(5)
+    env = {**os.environ, "NOTIFY_SOCKET": str(path)}
+    daemon = story.switch("-c", good_configuration(story), rpc="good.rpc", env=env)
+    expect("READY=1" in manager.recv(4096).decode().splitlines(), "not ready")
+    daemon.signal(signal.SIGHUP)
+    expect(daemon.call("ferryd.version") is not None, "SIGHUP has ended it")
+    return daemon
+
+
 def saved(story, daemon):
     """config.save writes a file from which the same ports come again."""
     path = story.path("saved.json")
@@ -203,12 +221,16 @@ def story(s):
         expect(status == 0 and out.startswith("ferryd "), f"{status} {out}")
         status, out, err = run([s.ferryd, "--check", "-c", good_configuration(s)])
         expect(status == 0 and not s.path("good.rpc").exists(), f"{status} {out}{err}")
+        for example in EXAMPLES.glob("*.json"):
+            status, out, err = run([s.ferryd, "--check", "-c", example])
+            expect(status == 0, f"{example.name}: {out}{err}")
     with s.check("a wrong member or value names itself and what was expected"):
         bad_configurations(s)
     with s.check("what cannot start says so in a line and exits"):
         bad_starts(s)
 
-    daemon = s.switch("-c", good_configuration(s), rpc="good.rpc")
+    with s.check("it tells its service manager that it is ready, and survives SIGHUP"):
+        daemon = service(s)
     with s.check("ferryctl as a command: output, JSON and exit status"):
         command_line(daemon)
     with s.check("JSON-RPC: several clients, pipelined, with nonsense between"):
