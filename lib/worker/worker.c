@@ -8,6 +8,7 @@
 #include <rte_byteorder.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -101,6 +102,17 @@ worker_set_create(const struct worker_opts *opts, struct worker_set **out)
 	return 0;
 }
 
+static void
+worker_end(struct worker *w)
+{
+	const struct worker_info *info = &w->info;
+
+	cross_wake(w->set->cross, w->index);
+	pthread_join(w->thread, NULL);
+	LOG(INFO, "worker %u: %" PRIu64 " frames at %" PRIu64 " busy cycles each, %" PRIu64 " sleeps",
+	    w->index, info->frames, info->busy_cycles / RTE_MAX(info->frames, 1ULL), info->sleeps);
+}
+
 void
 worker_set_destroy(struct worker_set *ws)
 {
@@ -108,13 +120,9 @@ worker_set_destroy(struct worker_set *ws)
 		return;
 	atomic_store(&ws->ending, true);
 	for (uint32_t i = 0; i < ws->n; i++) {
-		struct worker *w = &ws->workers[i];
-
-		if (w->started) {
-			cross_wake(ws->cross, i);
-			pthread_join(w->thread, NULL);
-		}
-		fwd_destroy(w->fwd);
+		if (ws->workers[i].started)
+			worker_end(&ws->workers[i]);
+		fwd_destroy(ws->workers[i].fwd);
 	}
 	free(ws);
 }

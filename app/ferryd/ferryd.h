@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_FERRYD_H
+#define FERRY_FERRYD_H
+
+/* Inside of app/ferryd: what its modules share.  Everything is control's. */
+
+#include "capture.h"
+#include "cross.h"
+#include "fdb.h"
+#include "loop.h"
+#include "options.h"
+#include "port.h"
+#include "swdev.h"
+#include "worker.h"
+
+#include <sys/types.h>
+
+#define EVENTS_PER_TURN 1024
+
+struct ferryd {
+	struct options opts;
+
+	struct loop *loop;
+	struct loop_watch *watches[8];
+	uint32_t n_watches;
+
+	struct cross *cross;
+	struct swdev_pool *pool;
+	struct fdb *fdb;
+	struct capture *capture;
+	struct ports *ports;
+	struct worker_set *workers;
+
+	pid_t console;  /* ferryctl of -i; 0: none */
+	int status;     /* of the process */
+};
+
+/* One step of the start; what has started is undone in reverse. */
+struct module {
+	const char *name;
+	int (*init)(struct ferryd *d);
+	void (*fini)(struct ferryd *d);
+};
+
+/* Watches a descriptor, time or signal until the end. */
+int ferryd_read(struct ferryd *d, int fd, loop_fn *fn);
+int ferryd_timer(struct ferryd *d, uint64_t period_us, loop_fn *fn);
+int ferryd_signal(struct ferryd *d, int signo, loop_fn *fn);
+
+/* eal.c: DPDK, with arguments that let any number of processes live side by side. */
+int eal_init(struct ferryd *d);
+void eal_fini(struct ferryd *d);
+
+/* glue.c: what the parts of the switch tell each other. */
+extern const struct port_ops glue_port_ops;
+int glue_init(struct ferryd *d);
+
+/* service.c: what a service manager wants. */
+int service_init(struct ferryd *d);
+void service_fini(struct ferryd *d);
+
+/* console.c: -i */
+int console_init(struct ferryd *d);
+void console_fini(struct ferryd *d);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ferryd.h"
+#include "event.h"
+#include "log.h"
+
+LOG_USE(ferryd);
+
+/*
+ * Ports, addresses and captures do not know each other: what one tells and another wants to know
+ * meets here.
+ */
+static void
+port_added(void *arg, struct port *p)
+{
+	struct ferryd *d = arg;
+
+	capture_port_set(d->capture, port_number(p), port_name(p));
+}
+
+static void
+port_removed(void *arg, struct port *p)
+{
+	struct ferryd *d = arg;
+
+	fdb_port_del(d->fdb, port_number(p));
+	capture_port_set(d->capture, port_number(p), NULL);
+}
+
+/* The address may be anything: it is learned by control, with all its rules, from the frame. */
+static void
+port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac)
+{
+	struct ferryd *d = arg;
+
+	worker_announce(d->workers, port_number(p), mac);
+}
+
+const struct port_ops glue_port_ops = {
+	.added = port_added,
+	.removed = port_removed,
+	.announce = port_announce,
+};
+
+static const char *
+name_of(const struct ferryd *d, uint16_t number)
+{
+	const struct port *p = port_by_number(d->ports, number);
+
+	return p != NULL ? port_name(p) : "(removed port)";
+}
+
+static void
+on_ring_broken(void *arg, const struct event *ev)
+{
+	struct ferryd *d = arg;
+
+	LOG_RL(WARNING, "%s: ring %u is broken: %s", name_of(d, ev->port), ev->index,
+	       vring_bad_texts[ev->reason]);
+}
+
+static void
+on_mem_fault(void *arg, const struct event *ev)
+{
+	struct ferryd *d = arg;
+
+	LOG_RL(WARNING, "%s: guest memory vanished while it was in use", name_of(d, ev->port));
+	port_mem_fault(d->ports, ev->port);
+}
+
+static void
+on_events(void *arg)
+{
+	struct ferryd *d = arg;
+
+	event_run(d->cross, EVENTS_PER_TURN);
+}
+
+static void
+on_second(void *arg)
+{
+	struct ferryd *d = arg;
+
+	fdb_tick(d->fdb);
+}
+
+int
+glue_init(struct ferryd *d)
+{
+	int rc;
+
+	event_handle(d->cross, EVENT_RING_BROKEN, on_ring_broken, d);
+	event_handle(d->cross, EVENT_MEM_FAULT, on_mem_fault, d);
+	rc = ferryd_read(d, event_fd(d->cross), on_events);
+	return rc < 0 ? rc : ferryd_timer(d, 1000000, on_second);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ferryd.h"
+#include "gmem.h"
+#include "log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+LOG_REGISTER(ferryd);
+LOG_USE(ferryd);
+
+static int
+watch_keep(struct ferryd *d, int rc, struct loop_watch *w)
+{
+	if (rc == 0)
+		d->watches[d->n_watches++] = w;
+	return rc;
+}
+
+int
+ferryd_read(struct ferryd *d, int fd, loop_fn *fn)
+{
+	struct loop_watch *w = NULL;
+
+	return watch_keep(d, loop_read(d->loop, fd, fn, d, &w), w);
+}
+
+int
+ferryd_timer(struct ferryd *d, uint64_t period_us, loop_fn *fn)
+{
+	struct loop_watch *w = NULL;
+
+	return watch_keep(d, loop_timer(d->loop, period_us, fn, d, &w), w);
+}
+
+int
+ferryd_signal(struct ferryd *d, int signo, loop_fn *fn)
+{
+	struct loop_watch *w = NULL;
+
+	return watch_keep(d, loop_signal(d->loop, signo, fn, d, &w), w);
+}
+
+static int
+guard_init(struct ferryd *d)
+{
+	return gmem_guard_init();
+}
+
+static int
+loop_init(struct ferryd *d)
+{
+	return loop_create(&d->loop);
+}
+
+static void
+loop_fini(struct ferryd *d)
+{
+	for (uint32_t i = 0; i < d->n_watches; i++)
+		loop_watch_destroy(d->watches[i]);
+	loop_destroy(d->loop);
+}
+
+static int
+cross_init(struct ferryd *d)
+{
+	return cross_create(d->opts.n_cpus > 0 ? d->opts.n_cpus : 1, &d->cross);
+}
+
+static void
+cross_fini(struct ferryd *d)
+{
+	cross_destroy(d->cross);
+}
+
+static int
+swdev_init(struct ferryd *d)
+{
+	return swdev_pool_create(d->cross, &d->pool);
+}
+
+static void
+swdev_fini(struct ferryd *d)
+{
+	swdev_pool_destroy(d->pool);
+}
+
+static int
+fdb_init(struct ferryd *d)
+{
+	const struct fdb_opts opts = { .age_s = FDB_AGE_S };
+
+	return fdb_create(d->cross, &opts, &d->fdb);
+}
+
+static void
+fdb_fini(struct ferryd *d)
+{
+	fdb_destroy(d->fdb);
+}
+
+static int
+capture_init(struct ferryd *d)
+{
+	return capture_create(d->cross, &d->capture);
+}
+
+static void
+capture_fini(struct ferryd *d)
+{
+	capture_destroy(d->capture);
+}
+
+static int
+ports_init(struct ferryd *d)
+{
+	return ports_create(d->cross, d->pool, &glue_port_ops, d, &d->ports);
+}
+
+static void
+ports_fini(struct ferryd *d)
+{
+	ports_destroy(d->ports);
+}
+
+static int
+workers_init(struct ferryd *d)
+{
+	const struct worker_opts opts = {
+		.cross = d->cross,
+		.cpus = d->opts.n_cpus > 0 ? d->opts.cpus : NULL,
+		.fwd = {
+			.cross = d->cross, .pool = d->pool, .ports = d->ports, .fdb = d->fdb,
+			.capture = d->capture,
+		},
+	};
+
+	return worker_set_create(&opts, &d->workers);
+}
+
+static void
+workers_fini(struct ferryd *d)
+{
+	worker_set_destroy(d->workers);
+}
+
+static int
+config_init(struct ferryd *d)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(d->opts.ports, i, o) {
+		const char *role = json_string_value(json_object_get(o, "role"));
+		const struct port_opts opts = {
+			.name = json_string_value(json_object_get(o, "name")),
+			.socket = json_string_value(json_object_get(o, "socket")),
+			.devargs = json_string_value(json_object_get(o, "devargs")),
+			.type = json_object_get(o, "devargs") != NULL ? PORT_ETHDEV : PORT_VHOST_USER,
+			.client = role != NULL && strcmp(role, "client") == 0,
+			.n_queues = (uint16_t)json_integer_value(json_object_get(o, "queues")),
+			.gid = (gid_t)-1,
+		};
+		char why[256];
+		int rc = port_add(d->ports, &opts, why, sizeof(why), NULL);
+
+		if (rc < 0) {
+			LOG(ERR, "%s", why);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* Ports go while their workers run: what is queued for them is still delivered. */
+static void
+config_fini(struct ferryd *d)
+{
+	uint32_t iter = 0;
+	struct port *p;
+
+	while ((p = port_next(d->ports, &iter)) != NULL)
+		port_del(d->ports, p);
+}
+
+static const struct module modules[] = {
+	{ "eal",     eal_init,     eal_fini },
+	{ "guard",   guard_init,   NULL },
+	{ "loop",    loop_init,    loop_fini },
+	{ "cross",   cross_init,   cross_fini },
+	{ "swdev",   swdev_init,   swdev_fini },
+	{ "fdb",     fdb_init,     fdb_fini },
+	{ "capture", capture_init, capture_fini },
+	{ "ports",   ports_init,   ports_fini },
+	{ "workers", workers_init, workers_fini },
+	{ "glue",    glue_init,    NULL },
+	{ "config",  config_init,  config_fini },
+	{ "service", service_init, service_fini },
+	{ "console", console_init, console_fini },
+};
+
+static int
+run(struct ferryd *d)
+{
+	size_t n = 0;
+	int rc = 0;
+
+	for (; n < RTE_DIM(modules); n++) {
+		rc = modules[n].init(d);
+		if (rc < 0) {
+			LOG(ERR, "cannot start (%s): %s", modules[n].name, strerror(-rc));
+			d->status = EXIT_FAILURE;
+			break;
+		}
+	}
+	if (rc == 0)
+		loop_run(d->loop);
+	while (n-- > 0)
+		if (modules[n].fini != NULL)
+			modules[n].fini(d);
+	return d->status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct ferryd d;
+	int status = 2;
+
+	switch (options_parse(argc, argv, &d.opts)) {
+	case OPTIONS_DONE:
+		status = EXIT_SUCCESS;
+		break;
+	case OPTIONS_WRONG:
+		break;
+	case OPTIONS_RUN:
+		if (d.opts.cpu_list != NULL && options_cpus(d.opts.cpu_list, &d.opts) < 0)
+			fprintf(stderr, "ferryd: --cpus %s: expected a list of CPUs that this process "
+				"may use, as in 1,3-5\n", d.opts.cpu_list);
+		else
+			status = run(&d);
+	}
+	options_fini(&d.opts);
+	return status;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: ferryd [-c FILE] [--vhost NAME=PATH[,client][,queues=N]]... [--port NAME=DEVARGS]...\n"
+	"              [--cpus LIST] [--rpc PATH] [-d PLUGIN]... [--eal \"ARGS\"] [-i] [--check]\n"
+	"              [--version] [--help]\n"
+	"\n"
+	"  -c FILE        start from a JSON configuration\n"
+	"  --vhost ...    add a vhost-user port; ferryd listens on PATH, or connects to it (client);\n"
+	"                 queues is the most pairs that its guest may use (8)\n"
+	"  --port ...     add an Ethernet device of DPDK: net_tap0,iface=ferry0, 0000:03:00.0\n"
+	"  --cpus LIST    one worker pinned to each CPU: 1,3-5 (one worker, not pinned)\n"
+	"  --rpc PATH     socket that ferryctl speaks to (/run/ferry/ferry.sock)\n"
+	"  -d PLUGIN      load a DPDK driver\n"
+	"  --eal ARGS     more arguments for DPDK\n"
+	"  -i             open the console on this terminal\n"
+	"  --check        check the configuration and leave\n";
+
+enum { OPT_VHOST = 256, OPT_PORT, OPT_CPUS, OPT_RPC, OPT_EAL, OPT_CHECK, OPT_VERSION, OPT_HELP };
+
+static const struct option longopts[] = {
+	{ "vhost", required_argument, NULL, OPT_VHOST },
+	{ "port", required_argument, NULL, OPT_PORT },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "rpc", required_argument, NULL, OPT_RPC },
+	{ "eal", required_argument, NULL, OPT_EAL },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 }
+};
+
+static int
+wrong(const char *option, const char *value, const char *expected)
+{
+	fprintf(stderr, "ferryd: %s %s: expected %s\n", option, value, expected);
+	return -EINVAL;
+}
+
+/* NAME=REST; the name is cut off in place. */
+static char *
+name_cut(char *arg)
+{
+	char *eq = strchr(arg, '=');
+
+	if (eq == NULL || eq == arg || eq[1] == '\0')
+		return NULL;
+	*eq = '\0';
+	return eq + 1;
+}
+
+static int
+vhost_word(json_t *port, const char *word)
+{
+	char *end;
+	long n;
+
+	if (strcmp(word, "client") == 0 || strcmp(word, "server") == 0)
+		return json_object_set_new(port, "role", json_string(word));
+	if (strncmp(word, "queues=", 7) != 0)
+		return -EINVAL;
+	n = strtol(word + 7, &end, 10);
+	if (word[7] == '\0' || *end != '\0')
+		return -EINVAL;
+	return json_object_set_new(port, "queues", json_integer(n));
+}
+
+static int
+vhost_add(struct options *o, char *arg)
+{
+	static const char expected[] = "NAME=PATH[,client][,queues=N]";
+	char *given = strdup(arg), *path = name_cut(arg), *save = NULL, *word;
+	json_t *port = json_object();
+	int rc = 0;
+
+	word = path != NULL ? strtok_r(path, ",", &save) : NULL;
+	if (word == NULL) {
+		rc = wrong("--vhost", given, expected);
+	} else {
+		json_object_set_new(port, "name", json_string(arg));
+		json_object_set_new(port, "type", json_string("vhost-user"));
+		json_object_set_new(port, "socket", json_string(word));
+		while (rc == 0 && (word = strtok_r(NULL, ",", &save)) != NULL)
+			if (vhost_word(port, word) < 0)
+				rc = wrong("--vhost", given, expected);
+		json_array_append(o->ports, port);
+	}
+	json_decref(port);
+	free(given);
+	return rc;
+}
+
+static int
+port_opt_add(struct options *o, char *arg)
+{
+	char *devargs = name_cut(arg);
+
+	if (devargs == NULL)
+		return wrong("--port", arg, "NAME=DEVARGS");
+	json_array_append_new(o->ports, json_pack("{s:s, s:s, s:s}", "name", arg, "type", "ethdev",
+						  "devargs", devargs));
+	return 0;
+}
+
+static int
+range_add(struct options *o, const cpu_set_t *allowed, long first, long last)
+{
+	for (long c = first; c <= last; c++) {
+		if (c >= CPU_SETSIZE || !CPU_ISSET((int)c, allowed))
+			return -ENODEV;
+		if (o->n_cpus == OPTIONS_CPUS_MAX)
+			return -EINVAL;
+		for (uint32_t i = 0; i < o->n_cpus; i++)
+			if (o->cpus[i] == c)
+				return -EINVAL;
+		o->cpus[o->n_cpus++] = (int)c;
+	}
+	return 0;
+}
+
+int
+options_cpus(const char *list, struct options *o)
+{
+	const char *p = list;
+	cpu_set_t allowed;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return -errno;
+	o->n_cpus = 0;
+	for (;;) {
+		char *end;
+		long first = strtol(p, &end, 10), last = first;
+		int rc;
+
+		if (end == p || first < 0)
+			return -EINVAL;
+		if (*end == '-') {
+			p = end + 1;
+			last = strtol(p, &end, 10);
+			if (end == p || last < first)
+				return -EINVAL;
+		}
+		rc = range_add(o, &allowed, first, last);
+		if (rc < 0 || *end == '\0')
+			return rc;
+		if (*end != ',')
+			return -EINVAL;
+		p = end + 1;
+	}
+}
+
+static int
+word_add(const char **words, uint32_t *n, uint32_t max, const char *option, const char *word)
+{
+	if (*n == max)
+		return wrong(option, word, "fewer of these");
+	words[(*n)++] = word;
+	return 0;
+}
+
+static int
+option_take(struct options *o, int opt, char *arg)
+{
+	switch (opt) {
+	case 'c':
+		o->file = arg;
+		return 0;
+	case 'd':
+		return word_add(o->plugins, &o->n_plugins, OPTIONS_PLUGINS_MAX, "-d", arg);
+	case 'i':
+		o->interactive = true;
+		return 0;
+	case OPT_VHOST:
+		return vhost_add(o, arg);
+	case OPT_PORT:
+		return port_opt_add(o, arg);
+	case OPT_CPUS:
+		o->cpu_list = arg;
+		return 0;
+	case OPT_RPC:
+		o->rpc = arg;
+		return 0;
+	case OPT_EAL:
+		return word_add(o->eal, &o->n_eal, OPTIONS_EAL_MAX, "--eal", arg);
+	case OPT_CHECK:
+		o->check = true;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+enum options_verdict
+options_parse(int argc, char **argv, struct options *o)
+{
+	int opt;
+
+	memset(o, 0, sizeof(*o));
+	o->ports = json_array();
+	while ((opt = getopt_long(argc, argv, "c:d:i", longopts, NULL)) != -1) {
+		if (opt == OPT_VERSION || opt == OPT_HELP) {
+			fputs(opt == OPT_HELP ? usage : "ferryd " FERRY_VERSION "\n", stdout);
+			return OPTIONS_DONE;
+		}
+		if (option_take(o, opt, optarg) < 0) {
+			if (opt == '?')
+				fputs(usage, stderr);
+			return OPTIONS_WRONG;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "ferryd: %s: not expected\n%s", argv[optind], usage);
+		return OPTIONS_WRONG;
+	}
+	return OPTIONS_RUN;
+}
+
+void
+options_fini(struct options *o)
+{
+	json_decref(o->ports);
+}
