@@ -124,6 +124,7 @@ struct fdb_stats {
 	uint32_t n_fixed;
 	uint32_t capacity;
 	uint32_t age_s;
+	uint32_t quota;
 };
 
 /**

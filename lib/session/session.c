@@ -219,12 +219,28 @@ session_break(struct session *s, const char *why)
 	session_state_update(s);
 }
 
+/*
+ * A message that lets go of the rings does not change the state for the moment that it takes; but
+ * when the library could not carry it out there is no second hook, and nothing runs.
+ */
+static void
+info_state(const struct session *s, struct session_info *out)
+{
+	bool halfway = s->state == SESSION_UP && !s->running;
+
+	out->state = halfway ? SESSION_WAITING : s->state;
+	if (halfway && s->open != 0)
+		snprintf(out->reason, sizeof(out->reason), "%s was not carried out",
+			 session_request_name(s->open));
+	else
+		snprintf(out->reason, sizeof(out->reason), "%s", s->reason);
+}
+
 void
 session_info(const struct session *s, struct session_info *out)
 {
 	memset(out, 0, sizeof(*out));
-	out->state = s->state;
-	snprintf(out->reason, sizeof(out->reason), "%s", s->reason);
+	info_state(s, out);
 	out->generation = s->generation;
 	out->connected = s->vid >= 0;
 	out->features = s->features;

@@ -144,11 +144,16 @@ session_conn_stalled(const struct session *s)
 	return s->connfd >= 0 && (connection_poll(s, POLLOUT) & (POLLOUT | POLLHUP)) == 0;
 }
 
-/* The library's next read finds the end of the connection, whatever it does with this message. */
+/*
+ * Ends the connection for both sides at once.  The library's next read finds the end, whatever it
+ * does with a message that it has in hand; and the peer sees it even while the library's poll()
+ * still holds a descriptor that was closed.
+ */
 void
 session_conn_end(const struct session *s)
 {
-	shutdown(s->connfd, SHUT_RDWR);
+	if (s->connfd >= 0)
+		shutdown(s->connfd, SHUT_RDWR);
 }
 
 /* Called after the library has closed its own descriptor. */
@@ -185,6 +190,7 @@ session_disconnect(struct session *s)
 	session_open_end(s);
 	session_rings_forget(s, 0);
 	session_mem_drop(s);
+	session_conn_end(s); /* not before the guest's memory is let go of */
 	session_fd_drop(&s->connfd);
 	s->vid = -1;
 	s->features = 0;

@@ -42,7 +42,7 @@ region_fault(const struct vhu_region *r)
 
 /*
  * The library maps without looking: a file that is shorter than what is announced becomes a
- * SIGBUS at the first touch, one that cannot be written fails after the old memory is gone.
+ * SIGBUS at the first touch.
  */
 static const char *
 file_fault(int fd, const struct vhu_region *r)
@@ -73,11 +73,44 @@ table_fault(const struct vhu_memory *t, uint32_t i)
 	return NULL;
 }
 
+/* As the library maps a region: from the start of its file. */
+static void *
+region_map(int fd, const struct vhu_region *r)
+{
+	return mmap(NULL, r->mmap_offset + r->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+/*
+ * The library finds out that it cannot map a region (sealed, too large, too few huge pages) after
+ * it has dropped the old memory, and then forgets to close that descriptor.  So all regions are
+ * mapped here for a moment, which costs no page.
+ *
+ * Returns the region that cannot be mapped; n: all can.
+ */
+static uint32_t
+table_map_try(const struct vhu_msg_context *m)
+{
+	const struct vhu_memory *t = &m->payload.memory;
+	void *maps[VHU_FDS_MAX];
+	uint32_t n = 0;
+
+	while (n < t->n_regions) {
+		maps[n] = region_map(m->fds[n], &t->regions[n]);
+		if (maps[n] == MAP_FAILED)
+			break;
+		n++;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		munmap(maps[i], t->regions[i].mmap_offset + t->regions[i].size);
+	return n;
+}
+
 static int
 table_check(struct session *s, const struct vhu_msg_context *m)
 {
 	const struct vhu_memory *t = &m->payload.memory;
 	uint32_t n = t->n_regions;
+	uint32_t mapped;
 
 	if (n == 0 || n > VHU_FDS_MAX || m->fd_num != (int)n)
 		return session_refuse(s, "%u memory regions with %d descriptors", n, m->fd_num);
@@ -93,6 +126,9 @@ table_check(struct session *s, const struct vhu_msg_context *m)
 		if (fault != NULL)
 			return session_refuse(s, "memory region %u %s", i, fault);
 	}
+	mapped = table_map_try(m);
+	if (mapped < n)
+		return session_refuse(s, "memory region %u cannot be mapped", mapped);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 

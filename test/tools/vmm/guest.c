@@ -87,7 +87,7 @@ int
 vmm_guest_create(struct vmm_guest **out, const struct vmm_guest_conf *conf, struct vmm_fault *fault)
 {
 	struct vmm_mem_conf mem = { .n_regions = conf->n_regions, .size = conf->mem_size,
-				    .shadow = conf->shadow };
+				    .shadow = conf->shadow, .adjacent = conf->adjacent };
 	struct vmm_guest *g;
 	int rc;
 

@@ -75,10 +75,10 @@ region_add(struct vmm_mem *mem, uint64_t size)
 
 	if (i == VMM_REGIONS_MAX)
 		return -ENOSPC;
-	if (i == 1)
+	if (i == 1 && !mem->adjacent)
 		gpa = HIGH;
-	else if (i > 1)
-		gpa = last->gpa + last->size + HOLE;
+	else if (i > 0)
+		gpa = last->gpa + last->size + (mem->adjacent ? 0 : HOLE);
 	rc = region_init(&mem->regions[i], gpa, round_up(size, PAGE), (i & 1) * 2 * PAGE,
 			 mem->shadow);
 	if (rc < 0)
@@ -120,6 +120,7 @@ vmm_mem_create(struct vmm_mem **out, const struct vmm_mem_conf *conf, struct vmm
 	if (mem == NULL)
 		return -ENOMEM;
 	mem->shadow = conf->shadow;
+	mem->adjacent = conf->adjacent;
 	mem->fault = fault;
 	while (mem->n_regions < n) {
 		rc = region_add(mem, conf->size / n);

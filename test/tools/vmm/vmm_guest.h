@@ -38,6 +38,7 @@ struct vmm_guest_conf {
 	bool split_header;      /* cut chains anywhere, through the header too */
 	bool lenient;           /* do not insist on num_buffers without MRG_RXBUF (librte_vhost) */
 	bool shadow;            /* containment oracle */
+	bool adjacent;          /* memory regions without holes between them */
 	bool ack_all;           /* see vmm_front */
 	unsigned int n_regions;
 	uint64_t mem_size;      /* 0: as much as the rings and buffers need */

@@ -45,6 +45,7 @@ struct vmm_mem_conf {
 	unsigned int n_regions; /* 1..VMM_REGIONS_MAX; 0 is 1 */
 	uint64_t size;          /* of all regions together; rounded up to pages each */
 	bool shadow;            /* keep the containment oracle's copy */
+	bool adjacent;          /* no holes: each region starts where the last one ends */
 };
 
 /** A guest's memory. */
@@ -52,7 +53,7 @@ struct vmm_mem {
 	struct vmm_region regions[VMM_REGIONS_MAX];
 	unsigned int n_regions;
 	unsigned int cursor;    /* region that the next allocation tries first */
-	bool shadow;
+	bool shadow, adjacent;
 	struct vmm_fault *fault;
 };
 
