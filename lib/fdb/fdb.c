@@ -427,4 +427,5 @@ void
 fdb_stats(const struct fdb *fdb, struct fdb_stats *out)
 {
 	*out = fdb->stats;
+	out->quota = fdb->quota;
 }
