@@ -144,18 +144,36 @@ static const struct session_ops ops = {
  * The library's thread notices a new socket when its poll() returns, after up to a second.  A
  * connection to a socket that it knows already makes it look now.
  */
+static struct rig bell;
+
+static bool
+bell_heard(uint32_t generation)
+{
+	uint64_t until = clock_ns() + DEADLINE_NS;
+	struct session_info info;
+
+	do {
+		rig_info(&bell, &info);
+		if (info.generation == generation && !info.connected)
+			return true;
+		usleep(NAP_US);
+	} while (clock_ns() < until);
+	return false;
+}
+
 static void
-bell_ring(const char *path)
+bell_ring(void)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct session_info info;
 
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	rig_info(&bell, &info);
+	memcpy(un.sun_path, bell.path, strnlen(bell.path, sizeof(un.sun_path) - 1));
 	CHECK(connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0);
 	close(fd);
+	CHECK(bell_heard(info.generation + 1));
 }
-
-static struct rig bell;
 
 void
 rig_init(void)
@@ -193,7 +211,7 @@ rig_create(struct rig *r, const char *name, bool client, uint16_t pairs)
 	snprintf(r->path, sizeof(r->path), "%s/%s", rig_dir(), name);
 	rc = session_create(&opts, &r->session);
 	if (bell.session != NULL && r != &bell)
-		bell_ring(bell.path);
+		bell_ring();
 	return rc;
 }
 
@@ -317,8 +335,8 @@ rig_fds(void)
 }
 
 /* The library closes what its threads have in hand a little later. */
-static bool
-fds_settle(unsigned int expected)
+bool
+rig_fds_settle(unsigned int expected)
 {
 	uint64_t until = clock_ns() + DEADLINE_NS;
 
@@ -333,7 +351,7 @@ rig_story(const char *name, void (*story)(void))
 	unsigned int failed = checks_failed, fds = rig_fds();
 
 	story();
-	CHECK(fds_settle(fds));
+	CHECK(rig_fds_settle(fds));
 	if (checks_failed > failed)
 		fprintf(stderr, "story failed: %s (%s)\n", name, rig_fault.text);
 }

@@ -67,6 +67,9 @@ const char *rig_dir(void);
 /** Open descriptors of this process. */
 unsigned int rig_fds(void);
 
+/** Waits until there are so many, with a deadline. */
+bool rig_fds_settle(unsigned int expected);
+
 extern struct vmm_fault rig_fault;
 
 /** Mode of the socket files that rig_create() asks for; 0: none. */
