@@ -74,40 +74,48 @@ vhost_word(json_t *port, const char *word)
 }
 
 static int
-vhost_add(struct options *o, char *arg)
+vhost_words(json_t *port, char *name)
 {
-	static const char expected[] = "NAME=PATH[,client][,queues=N]";
-	char *given = strdup(arg), *path = name_cut(arg), *save = NULL, *word;
-	json_t *port = json_object();
+	char *path = name_cut(name), *save = NULL, *word;
 	int rc = 0;
 
 	word = path != NULL ? strtok_r(path, ",", &save) : NULL;
-	if (word == NULL) {
-		rc = wrong("--vhost", given, expected);
-	} else {
-		json_object_set_new(port, "name", json_string(arg));
-		json_object_set_new(port, "type", json_string("vhost-user"));
-		json_object_set_new(port, "socket", json_string(word));
-		while (rc == 0 && (word = strtok_r(NULL, ",", &save)) != NULL)
-			if (vhost_word(port, word) < 0)
-				rc = wrong("--vhost", given, expected);
-		json_array_append(o->ports, port);
-	}
-	json_decref(port);
-	free(given);
+	if (word == NULL)
+		return -EINVAL;
+	json_object_set_new(port, "name", json_string(name));
+	json_object_set_new(port, "type", json_string("vhost-user"));
+	json_object_set_new(port, "socket", json_string(word));
+	while (rc == 0 && (word = strtok_r(NULL, ",", &save)) != NULL)
+		rc = vhost_word(port, word);
 	return rc;
 }
 
 static int
-port_opt_add(struct options *o, char *arg)
+port_words(json_t *port, char *name)
 {
-	char *devargs = name_cut(arg);
+	char *devargs = name_cut(name);
 
 	if (devargs == NULL)
-		return wrong("--port", arg, "NAME=DEVARGS");
-	json_array_append_new(o->ports, json_pack("{s:s, s:s, s:s}", "name", arg, "type", "ethdev",
-						  "devargs", devargs));
+		return -EINVAL;
+	json_object_set_new(port, "name", json_string(name));
+	json_object_set_new(port, "type", json_string("ethdev"));
+	json_object_set_new(port, "devargs", json_string(devargs));
 	return 0;
+}
+
+/* Works on a copy: what ps shows of us stays what was typed. */
+static int
+port_take(struct options *o, int (*words)(json_t *port, char *name), const char *arg)
+{
+	char *copy = strdup(arg);
+	json_t *port = json_object();
+	int rc = copy != NULL && port != NULL ? words(port, copy) : -ENOMEM;
+
+	if (rc == 0)
+		json_array_append(o->ports, port);
+	json_decref(port);
+	free(copy);
+	return rc;
 }
 
 static int
@@ -179,9 +187,10 @@ option_take(struct options *o, int opt, char *arg)
 		o->interactive = true;
 		return 0;
 	case OPT_VHOST:
-		return vhost_add(o, arg);
+		return port_take(o, vhost_words, arg) < 0 ?
+		       wrong("--vhost", arg, "NAME=PATH[,client][,queues=N]") : 0;
 	case OPT_PORT:
-		return port_opt_add(o, arg);
+		return port_take(o, port_words, arg) < 0 ? wrong("--port", arg, "NAME=DEVARGS") : 0;
 	case OPT_CPUS:
 		o->cpu_list = arg;
 		return 0;
