@@ -14,6 +14,7 @@ static const struct {
 	{ "pair", cmd_pair, "A B", "two guests stream to each other, every oracle on" },
 	{ "idle", cmd_idle, "SOCKET...", "guests that only stay, until a signal" },
 	{ "latency", cmd_latency, "A B", "a first frame after silence, --count times, --ms apart" },
+	{ "walk", cmd_walk, "A B", "random walk over everything a front-end may do" },
 	{ "attack", cmd_attack, "SOCKET CASE|all", "malice, case by case (--list)" },
 	{ "gen", cmd_gen, "A B [A2 B2]...", "generator and sink for benchmarks" },
 };

@@ -130,6 +130,10 @@ frame_account(struct stream *s, struct stream_way *w, uint32_t len)
 	rc = vmm_flow_received(&w->flows[f], &frame, s->fault);
 	if (rc < 0)
 		return rc;
+	if (stream_in_flight(w) == 0) {
+		w->written_off--;
+		w->late++;
+	}
 	w->received++;
 	return 1;
 }
@@ -238,6 +242,43 @@ stream_run(struct stream *s, const uint64_t frames[2])
 		rc = s->nap_ms == 0 ? 0 : vmm_guest_wait(guests, 2, s->rate != 0 ? 1 : s->nap_ms);
 		if (rc < 0)
 			return rc;
+	}
+	return 0;
+}
+
+int
+stream_burst(struct stream *s, unsigned int frames)
+{
+	uint64_t until[2] = { s->ways[0].sent + frames, s->ways[1].sent + frames };
+	int rc = 1;
+
+	for (unsigned int i = 0; i < frames && rc > 0; i += BURST)
+		rc = stream_turn(s, until);
+	return rc < 0 ? rc : 0;
+}
+
+int
+stream_quiesce(struct stream *s, uint32_t quiet_ms)
+{
+	struct vmm_guest *guests[2] = { s->ways[0].from, s->ways[1].from };
+	uint64_t until[2] = { s->ways[0].sent, s->ways[1].sent };
+	int64_t last_us = cmd_now_us();
+
+	while (!stream_done(s, until)) {
+		int rc = stream_turn(s, until);
+		int64_t silent_us = cmd_now_us() - last_us;
+		bool taken = vmm_guest_unsent(guests[0]) + vmm_guest_unsent(guests[1]) == 0;
+
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			last_us = cmd_now_us();
+		else if (taken && silent_us > quiet_ms * 1000LL)
+			return 0;
+		else if (silent_us > s->deadline_ms * 1000LL)
+			return -ETIMEDOUT;
+		else if (vmm_guest_wait(guests, 2, 5) < 0)
+			return -EPROTO;
 	}
 	return 0;
 }

@@ -27,6 +27,7 @@ struct stream_way {
 	uint32_t window;        /* most frames in flight */
 	uint64_t sent, received, bytes;
 	uint64_t written_off;   /* frames that are known to be lost */
+	uint64_t late;          /* frames that came although they were written off */
 };
 
 /** Both directions. */
@@ -53,6 +54,18 @@ void stream_init(struct stream *s, struct vmm_guest *a, struct vmm_guest *b, uin
  * @return 0; -ETIMEDOUT: no progress, what is in flight counts as in flight still; -EPROTO
  */
 int stream_run(struct stream *s, const uint64_t frames[2]);
+
+/** Sends up to `frames` each way, as far as the windows allow, and waits for nothing.
+ *  @return 0; -EPROTO */
+int stream_burst(struct stream *s, unsigned int frames);
+
+/**
+ * Receives until nothing is in flight, or until all that was transmitted was taken and nothing came
+ * for `quiet_ms`.
+ *
+ * @return 0; -ETIMEDOUT: transmitted chains are not taken; -EPROTO
+ */
+int stream_quiesce(struct stream *s, uint32_t quiet_ms);
 
 /** Receives what is there, without sending.  @return how many frames; -EPROTO */
 int stream_receive(struct stream *s);
