@@ -68,8 +68,8 @@ region_init(struct vmm_region *rg, uint64_t gpa, uint64_t size, uint64_t offset,
 static int
 region_add(struct vmm_mem *mem, uint64_t size)
 {
-	const struct vmm_region *last = &mem->regions[mem->n_regions - 1];
 	unsigned int i = mem->n_regions;
+	const struct vmm_region *last = i > 0 ? &mem->regions[i - 1] : NULL;
 	uint64_t gpa = 0;
 	int rc;
 
@@ -77,7 +77,7 @@ region_add(struct vmm_mem *mem, uint64_t size)
 		return -ENOSPC;
 	if (i == 1 && !mem->adjacent)
 		gpa = HIGH;
-	else if (i > 0)
+	else if (last != NULL)
 		gpa = last->gpa + last->size + (mem->adjacent ? 0 : HOLE);
 	rc = region_init(&mem->regions[i], gpa, round_up(size, PAGE), (i & 1) * 2 * PAGE,
 			 mem->shadow);
