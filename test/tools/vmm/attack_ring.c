@@ -114,15 +114,27 @@ mem_end(const struct attack *a)
 	return rg->gpa + rg->size - 1;
 }
 
+/*
+ * An entry of an indirect table in the ring's layout.  In packed tables only WRITE counts, but whoever
+ * obeys other flags there shall be found out.
+ */
+static void
+table_entry(const struct attack *a, void *entry, const struct attack_desc *d)
+{
+	struct vring_packed_desc packed = { d->addr, d->len, d->next, d->flags };
+	struct vring_desc split = { d->addr, d->len, d->flags, d->next };
+
+	memcpy(entry, a->g->conf.packed ? (void *)&packed : (void *)&split, sizeof(split));
+}
+
 /* Writes an indirect table into the spare memory.  Returns its gpa. */
 static uint64_t
 table_put(struct attack *a, const struct attack_desc *descs, uint16_t n)
 {
-	struct vring_desc *t = vmm_mem_host(a->g->mem, a->spare, n * 16ULL);
+	uint8_t *t = vmm_mem_host(a->g->mem, a->spare, n * 16ULL);
 
 	for (uint16_t i = 0; i < n; i++)
-		t[i] = (struct vring_desc){ descs[i].addr, descs[i].len, descs[i].flags,
-					    descs[i].next };
+		table_entry(a, t + i * 16, &descs[i]);
 	return a->spare;
 }
 
@@ -264,12 +276,14 @@ bytes_put(struct attack *a, uint64_t gpa, const void *bytes, uint32_t len)
 static int
 indirect_seam(struct attack *a)
 {
-	bool linked = !a->g->conf.packed;
-	struct vring_desc t[2] = {
-		{ data(a), 12, linked ? NEXT : 0, 1 },
+	const struct attack_desc descs[2] = {
+		{ data(a), 12, a->g->conf.packed ? 0 : NEXT, 1 },
 		{ data(a) + 12, 100, 0, 0 },
 	};
+	uint8_t t[32];
 
+	table_entry(a, t, &descs[0]);
+	table_entry(a, t + 16, &descs[1]);
 	bytes_put(a, seam(a) - 24, t, sizeof(t));
 	return post1(a, TX, seam(a) - 24, sizeof(t), INDIRECT);
 }

@@ -50,8 +50,13 @@ sync_guest(struct vmm_guest *g)
 static int
 walk_rest(struct walk *w)
 {
-	int rc = stream_quiesce(&w->stream, QUIET_MS);
+	int rc = sync_guest(w->guests[0]);
 
+	/* What a step asked for is done within that step, or its losses fall into the next one. */
+	if (rc == 0)
+		rc = sync_guest(w->guests[1]);
+	if (rc == 0)
+		rc = stream_quiesce(&w->stream, QUIET_MS);
 	if (rc == -ETIMEDOUT)
 		return vmm_fault_set(&w->cmd->fault, "%u and %u transmitted chains are never used",
 				     vmm_guest_unsent(w->guests[0]), vmm_guest_unsent(w->guests[1]));

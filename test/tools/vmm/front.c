@@ -138,6 +138,9 @@ vmm_front_connect(struct vmm_front *f)
 	int rc;
 
 	vmm_front_disconnect(f);
+	/* Not at the disconnect: what is in the rings still has the old features' format. */
+	f->offered = f->features = f->protocol = 0;
+	f->queue_max = 1;
 	rc = f->server ? server_connect(f, until_ms) : client_connect(f, until_ms);
 	if (rc < 0)
 		vmm_front_disconnect(f);
@@ -150,8 +153,6 @@ vmm_front_disconnect(struct vmm_front *f)
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = -1;
-	f->offered = f->features = f->protocol = 0;
-	f->queue_max = 1;
 }
 
 bool

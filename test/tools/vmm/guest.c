@@ -406,10 +406,13 @@ vmm_guest_kick_change(struct vmm_guest *g, unsigned int index)
 	return fd_change(g, VMM_SET_VRING_KICK, index, &g->queues[index].ring->kickfd);
 }
 
+/* What was used until the backend took the new descriptor was told to the old one: look again. */
 int
 vmm_guest_call_change(struct vmm_guest *g, unsigned int index)
 {
-	return fd_change(g, VMM_SET_VRING_CALL, index, &g->queues[index].ring->callfd);
+	int rc = fd_change(g, VMM_SET_VRING_CALL, index, &g->queues[index].ring->callfd);
+
+	return rc < 0 ? rc : front_sync(g);
 }
 
 int

@@ -27,6 +27,9 @@ story(const char *name, const char *detail, bool ok, const struct vmm_fault *fau
 
 /* One run of a ring against the device */
 
+#define PIECE 48
+#define N_BUFS 128
+
 struct bench {
 	struct vmm_mem *mem;
 	struct vmm_ring *ring;
@@ -34,12 +37,12 @@ struct bench {
 	struct vmm_fault fault;
 	uint64_t bufs;
 	uint32_t rng;
-	uint64_t next_cookie, next_used;
+	uint64_t next_post, next_used;  /* a cookie is the number of the post, and the buffer below */
+	uint32_t writable[N_BUFS];      /* by buffer: what a sound device writes */
+	uint8_t free[N_BUFS];           /* buffers, longest free first */
+	unsigned int n_free;
 	unsigned int check_every;       /* turns between two looks at all of memory */
 };
-
-#define PIECE 48
-#define N_BUFS 128
 
 static uint32_t
 rng_next(struct bench *b, uint32_t below)
@@ -65,6 +68,10 @@ bench_init(struct bench *b, const struct vmm_ring_conf *conf, uint32_t seed)
 		return rc;
 	b->ring->callfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	b->bufs = vmm_mem_alloc(b->mem, N_BUFS * 16 * PIECE * 2, 64);
+	while (b->n_free < N_BUFS) {
+		b->free[b->n_free] = (uint8_t)b->n_free;
+		b->n_free++;
+	}
 	refdev_init(&b->dev, b->ring, seed);
 	return 0;
 }
@@ -85,18 +92,24 @@ bench_post(struct bench *b)
 	struct vmm_seg segs[16];
 	uint16_t most = b->ring->conf.size < 8 ? 1 : 8;
 	uint16_t n = (uint16_t)(1 + rng_next(b, most)), n_read = (uint16_t)rng_next(b, n);
-	uint64_t gpa = b->bufs + (b->next_cookie % N_BUFS) * 16 * PIECE * 2 + PIECE / 2;
+	uint8_t buf = b->free[0];
+	uint64_t gpa = b->bufs + buf * 16U * PIECE * 2 + PIECE / 2;
 	bool indirect = b->ring->conf.table_len > 0 && rng_next(b, 2) == 0;
 	int rc;
 
-	if (b->ring->n_out == N_BUFS / 2)
+	if (b->n_free == N_BUFS / 2)
 		return -ENOSPC;
-	for (uint16_t i = 0; i < n; i++)
+	b->writable[buf] = 0;
+	for (uint16_t i = 0; i < n; i++) {
 		segs[i] = (struct vmm_seg){ gpa + i * 2U * PIECE, 1 + rng_next(b, PIECE), i >= n_read };
-	rc = vmm_ring_post(b->ring, segs, n, indirect, b->next_cookie);
-	if (rc == 0)
-		b->next_cookie++;
-	return rc;
+		b->writable[buf] += segs[i].write ? segs[i].len : 0;
+	}
+	rc = vmm_ring_post(b->ring, segs, n, indirect, b->next_post << 8 | buf);
+	if (rc < 0)
+		return rc;
+	b->next_post++;
+	memmove(b->free, b->free + 1, --b->n_free);
+	return 0;
 }
 
 static int
@@ -106,8 +119,14 @@ bench_collect(struct bench *b)
 	int rc;
 
 	while ((rc = vmm_ring_collect(b->ring, &used)) > 0) {
-		if (b->ring->conf.in_order && used.cookie != b->next_used)
+		uint8_t buf = used.cookie & 0xff;
+
+		b->free[b->n_free++] = buf;
+		if (b->ring->conf.in_order && used.cookie >> 8 != b->next_used)
 			return vmm_fault_set(&b->fault, "cookie out of order");
+		if (used.len != b->writable[buf])
+			return vmm_fault_set(&b->fault, "%u bytes written, %u were writable", used.len,
+					     b->writable[buf]);
 		b->next_used++;
 	}
 	return rc;
