@@ -51,18 +51,19 @@ enum vhu_request {
 
 #define VHU_FDS_MAX 8
 
+/* Packed, because the payload starts at 12. */
 struct vhu_region {
 	uint64_t gpa;
 	uint64_t size;
 	uint64_t uva;
 	uint64_t mmap_offset;
-};
+} __rte_packed;
 
 struct vhu_memory {
 	uint32_t n_regions;
 	uint32_t padding;
 	struct vhu_region regions[VHU_FDS_MAX];
-};
+} __rte_packed;
 
 struct vhu_msg_context {
 	uint32_t request;

@@ -79,12 +79,12 @@ session_addr_pre(struct session *s, const struct vhu_msg_context *m)
 void
 session_addr_post(struct session *s, const struct vhu_msg_context *m)
 {
-	const struct vhost_vring_addr *a = &m->payload.addr;
-	struct ring *said = &s->said[a->index];
+	struct vhost_vring_addr a = m->payload.addr; /* unaligned there */
+	struct ring *said = &s->said[a.index];
 
-	said->desc.v = a->desc_user_addr;
-	said->driver.v = a->avail_user_addr;
-	said->device.v = a->used_user_addr;
+	said->desc.v = a.desc_user_addr;
+	said->driver.v = a.avail_user_addr;
+	said->device.v = a.used_user_addr;
 	said->addr_given = true;
 	said->resync = true; /* another used ring may stand elsewhere */
 }

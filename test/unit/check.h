@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Weak, so that the files of one test count together. */
+/* Weak, so that the files of one test count together; callbacks of other threads check, too. */
 __attribute__((weak)) unsigned int checks_run, checks_failed;
 
 #define CHECK(cond) do { \
-	checks_run++; \
+	__atomic_add_fetch(&checks_run, 1, __ATOMIC_RELAXED); \
 	if (!(cond)) { \
-		checks_failed++; \
+		__atomic_add_fetch(&checks_failed, 1, __ATOMIC_RELAXED); \
 		fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond); \
 	} \
 } while (0)
@@ -32,10 +32,10 @@ check_str(const char *file, int line, const char *story, const char *got, const 
 	const char *g = got == NULL ? "(nothing)" : got;
 	const char *e = expected == NULL ? "(nothing)" : expected;
 
-	checks_run++;
+	__atomic_add_fetch(&checks_run, 1, __ATOMIC_RELAXED);
 	if (strcmp(g, e) == 0)
 		return;
-	checks_failed++;
+	__atomic_add_fetch(&checks_failed, 1, __ATOMIC_RELAXED);
 	fprintf(stderr, "%s:%d: %s\n  got:      %s\n  expected: %s\n", file, line, story, g, e);
 }
 

@@ -276,6 +276,36 @@ half_a_message(void)
 	stalls_nobody(&huge, sizeof(huge), "malformed");
 }
 
+/*
+ * A front-end that listens may have bound its socket relative to its own folder, so that the path
+ * of the connection is not the one that the session has.
+ */
+static void
+half_to_a_client(void)
+{
+	const struct vmm_header cut = { VMM_SET_FEATURES, VMM_MSG_VERSION, 8 };
+	struct vmm_front *f;
+	struct vmm_guest *h;
+	struct rig r, other;
+	char before[256];
+
+	CHECK(getcwd(before, sizeof(before)) != NULL && chdir(rig_dir()) == 0);
+	CHECK(vmm_front_create(&f, "relative", true, 5000, &rig_fault) == 0);
+	CHECK(chdir(before) == 0);
+	CHECK(rig_create(&r, "relative", true, 1) == 0);
+	CHECK(vmm_front_connect(f) == 0);
+	CHECK(vmm_front_raw(f, &cut, sizeof(cut), NULL, 0) == 0);
+	h = guest_open(&other, "beside");
+	CHECK(closed(f));
+	CHECK(rig_wait_generation(&r, 2)); /* it has connected again by itself */
+	vmm_guest_destroy(h);
+	rig_destroy(&other);
+	rig_destroy(&r);
+	CHECK(chdir(rig_dir()) == 0);
+	vmm_front_destroy(f);
+	CHECK(chdir(before) == 0);
+}
+
 /* Questions whose answers nobody reads, until the back-end has enough of them. */
 static void
 answers_unread(void)
@@ -306,5 +336,6 @@ session_bad_stories(void)
 	rig_story("refused while running", refused_running);
 	rig_story("refused and closed", refused_closes);
 	rig_story("half a message", half_a_message);
+	rig_story("half a message to a client", half_to_a_client);
 	rig_story("answers unread", answers_unread);
 }

@@ -338,6 +338,34 @@ reconnect_client(void)
 	vmm_guest_destroy(g);
 }
 
+/*
+ * QEMU names every ring that there may be before its guest has decided about multiqueue; without
+ * it the library drops all but the first pair.
+ */
+static void
+rings_dropped(void)
+{
+	struct session_info info;
+	struct vmm_guest *g;
+	struct rig r;
+	int fd;
+
+	CHECK(rig_create(&r, "dropped", false, 2) == 0);
+	g = rig_guest(&r, false, 1);
+	g->conf.features_off = 1ULL << VIRTIO_NET_F_MQ;
+	CHECK(vmm_guest_connect(g) == 0);
+	fd = eventfd(0, EFD_CLOEXEC);
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK(vmm_front_send_fd(g->front, VMM_SET_VRING_CALL, i, fd) == 0);
+	close(fd);
+	rig_info(&r, &info);
+	CHECK(info.n_rings == 4);
+	CHECK(vmm_guest_start(g) == 0);
+	rig_info(&r, &info);
+	CHECK(info.state == SESSION_UP && info.n_rings == 2 && r.cfg.n_rings == 2);
+	guest_close(&r, g);
+}
+
 static void
 second_refused(void)
 {
@@ -419,6 +447,7 @@ main(int argc, char **argv)
 	rig_story("enabled from the start", enabled_from_the_start);
 	rig_story("reconnect, server", reconnect_server);
 	rig_story("reconnect, client", reconnect_client);
+	rig_story("rings dropped", rings_dropped);
 	rig_story("second refused", second_refused);
 	rig_story("broken and back", broken_and_back);
 	session_mem_stories();
