@@ -141,6 +141,15 @@ vmm_guest_destroy(struct vmm_guest *g)
 	free(g);
 }
 
+/* Clause 5.1.6: num_buffers is there with VERSION_1 and with MRG_RXBUF. */
+static void
+hdr_len_set(struct vmm_guest *g)
+{
+	bool num_buffers = guest_has(g, VIRTIO_F_VERSION_1) || guest_has(g, VIRTIO_NET_F_MRG_RXBUF);
+
+	g->hdr_len = num_buffers ? sizeof(struct virtio_net_hdr_v1) : sizeof(struct virtio_net_hdr);
+}
+
 int
 vmm_guest_connect(struct vmm_guest *g)
 {
@@ -161,8 +170,7 @@ vmm_guest_connect(struct vmm_guest *g)
 			      g->front->queue_max);
 		return -ENOTSUP;
 	}
-	g->hdr_len = guest_has(g, VIRTIO_F_VERSION_1) || guest_has(g, VIRTIO_NET_F_MRG_RXBUF) ?
-		sizeof(struct virtio_net_hdr_v1) : sizeof(struct virtio_net_hdr);
+	hdr_len_set(g);
 	return 0;
 }
 
@@ -321,6 +329,22 @@ vmm_guest_start(struct vmm_guest *g)
 		rc = vmm_guest_flush(g);
 	if (rc == 0)
 		rc = front_sync(g);
+	g->started = rc == 0;
+	return rc;
+}
+
+int
+vmm_guest_attach(struct vmm_guest *g, uint64_t offered)
+{
+	int rc;
+
+	g->front->features = features_wanted(&g->conf) & offered;
+	hdr_len_set(g);
+	rc = queues_init(g);
+	for (unsigned int i = 0; i < g->n_queues && rc == 0; i += 2)
+		rc = queue_refill(g, &g->queues[i]);
+	if (rc == 0)
+		rc = vmm_guest_flush(g);
 	g->started = rc == 0;
 	return rc;
 }

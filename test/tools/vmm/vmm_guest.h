@@ -115,6 +115,15 @@ int vmm_guest_open(struct vmm_guest *g);
 int vmm_guest_start(struct vmm_guest *g);
 
 /**
+ * Creates the rings and posts all receive buffers for a backend in this process, without a socket:
+ * the caller hands over memory, addresses and positions by itself.
+ *
+ * @param offered  features of the backend
+ * @return         0; -ENOMEM; -EPROTO
+ */
+int vmm_guest_attach(struct vmm_guest *g, uint64_t offered);
+
+/**
  * Stops all rings (GET_VRING_BASE each).  Receive what is left, then call vmm_guest_settle().
  *
  * @return 0; -errno as for vmm_front_send()
