@@ -11,7 +11,7 @@ import time
 from ferry.guest import Nic
 from ferry.process import Failure, wait_until
 from ferry.story import tell
-from ferry.traffic import Stream, datagrams, expect, mean_frame, stream
+from ferry.traffic import Stream, datagrams, expect, flowing, mean_frame, stream
 
 FORMAT, QUEUES = sys.argv[1], int(sys.argv[2])
 ADDRESSES = {"vm1": ("10.0.0.1", "fd00::1"), "vm2": ("10.0.0.2", "fd00::2")}
@@ -82,7 +82,7 @@ def story(s):
         expect(entries.get("52:54:00:00:00:01") == "vm1", f"FDB: {entries}")
         expect(entries.get("52:54:00:00:00:02") == "vm2", f"FDB: {entries}")
     with s.check("TCP in both directions at once is intact"):
-        stream(vm1, vm2, "10.0.0.2", flows=QUEUES, count=200, duplex=True)
+        stream(vm1, vm2, "10.0.0.2", flows=QUEUES, count=200 // QUEUES, duplex=True)
     with s.check("TCP over IPv6 is intact, in segments larger than a frame on a wire"):
         before = daemon.port("vm1")
         stream(vm1, vm2, "fd00::2", flows=QUEUES, seconds=2)
@@ -97,6 +97,7 @@ def story(s):
         with s.check("the guest uses fewer queues, then all again, under traffic"):
             flow = Stream(vm1, vm2, "10.0.0.2", flows=2, seconds=5)
             for queues in (1, 2, QUEUES):
+                flowing(daemon, "vm1")
                 vm2.need(f"guestio queues eth0 {queues}")
             flow.finish()
     with s.check("QEMU refuses to migrate a guest whose pages ferryd does not log"):
@@ -108,6 +109,7 @@ def story(s):
             raise Failure("the migration was started")
     with s.check("a guest reboots in the middle of a stream and comes back"):
         Stream(vm1, vm2, "10.0.0.2", seconds=30)
+        flowing(daemon, "vm1")
         vm2.reboot()
         addresses(vm2)
         vm1.reaches("10.0.0.2")

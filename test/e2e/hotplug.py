@@ -7,7 +7,7 @@ from ferry.guest import Nic
 from ferry.pmd import Testpmd
 from ferry.process import wait_until
 from ferry.story import tell
-from ferry.traffic import Stream, expect, stream
+from ferry.traffic import Stream, expect, flowing, stream
 
 ROUNDS = 5
 
@@ -59,11 +59,11 @@ def story(s):
         expect(not left, f"left behind: {left}")
     with s.check("the port of a guest goes under a stream and comes back: so does the guest"):
         flow = Stream(vm1, vm2, "10.0.0.2", seconds=10, limit=90)
-        path = daemon.port("vm1").get("socket", str(s.path("vm1.sock")))
+        flowing(daemon, "vm1")
         daemon.call("port.del", name="vm1")
         expect(names(daemon) == ["vm2"], f"ports are {names(daemon)}")
-        daemon.call("port.add", name="vm1", type="vhost-user", socket=path)
-        daemon.wait_running("vm1")
+        daemon.call("port.add", name="vm1", type="vhost-user", socket=str(s.path("vm1.sock")))
+        flowing(daemon, "vm1")
         flow.finish()
         stream(vm2, vm1, "10.0.0.1", count=50)
     with s.check("what cannot be added is refused by name and changes nothing"):

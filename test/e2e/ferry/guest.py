@@ -174,6 +174,7 @@ class Guest:
 
 
 def listen(path):
+    path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(str(path))
     sock.listen(1)

@@ -4,7 +4,7 @@
 import json
 
 from ferry.daemon import dropped
-from ferry.process import Failure
+from ferry.process import Failure, wait_until
 
 PORT = 7000
 
@@ -22,15 +22,24 @@ def listening(guest, table, port, seconds=20):
 class Stream:
     """TCP connections whose records are numbered and checked, running until finish()."""
 
-    def __init__(self, sender, receiver, address, flows=1, count=None, seconds=5, rate=None, duplex=False, limit=60):
+    def __init__(
+        self,
+        sender,
+        receiver,
+        address,
+        flows=1,
+        count=None,
+        seconds=5,
+        duplex=False,
+        limit=60,
+    ):
         port = PORT + int(sender.story.number("")) % 1000
         self.sender, self.receiver, self.duplex, self.limit = sender, receiver, duplex, limit
         both = f"--flows {flows}" + (f" --duplex --count {count}" if duplex else "")
         self.incoming = receiver.spawn(f"guestio stream-recv {port} {both} --seconds {limit}")
         listening(receiver, "tcp6", port)
         amount = "" if duplex else f" --count {count}" if count else f" --seconds {seconds}"
-        pace = f" --rate {rate}" if rate else ""
-        self.outgoing = sender.spawn(f"guestio stream-send {address} {port} {both}{amount}{pace}")
+        self.outgoing = sender.spawn(f"guestio stream-send {address} {port} {both}{amount}")
 
     def finish(self):
         """Waits for the end of both sides and checks that all came through; returns what arrived."""
@@ -66,6 +75,17 @@ def datagrams(daemon, sender, receiver, address, count=1000, size=1000, rate=100
     expect(received["records"] > 0, f"nothing came, {where}")
     expect(lost <= drops(daemon) - before, f"{lost} lost without a name, {where}")
     return received
+
+
+def flowing(daemon, name, size=1000000):
+    """Waits until a port has received so many bytes more: a stream is in full swing."""
+    before = daemon.port(name)["rx"]["bytes"]
+    wait_until(
+        f"{name} sends {size} bytes",
+        lambda: daemon.port(name)["rx"]["bytes"] - before >= size,
+        30,
+        alive=[daemon],
+    )
 
 
 def drops(daemon):
