@@ -61,7 +61,6 @@ ports_destroy(struct ports *ps)
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		free(ps->groups[i]);
 	port_view_destroy(ps->view);
-	rte_mempool_free(ps->mbufs);
 	free(ps);
 }
 
@@ -205,6 +204,14 @@ port_create(struct ports *ps, const struct port_opts *opts, struct port **out)
 	return 0;
 }
 
+static uint16_t
+port_mtu(const struct port *p)
+{
+	uint16_t mtu = p->eth != NULL ? p->eth->mtu : p->opts.mtu;
+
+	return mtu > 0 ? mtu : PAYLOAD_MAX;
+}
+
 static int
 live_create(struct port *p)
 {
@@ -214,7 +221,7 @@ live_create(struct port *p)
 	p->live->number = p->number;
 	p->live->group = p->group;
 	p->live->type = p->opts.type;
-	p->live->frame_max = (p->opts.mtu > 0 ? p->opts.mtu : PAYLOAD_MAX) + RTE_ETHER_HDR_LEN;
+	p->live->frame_max = (uint32_t)port_mtu(p) + RTE_ETHER_HDR_LEN;
 	p->live->stats = p->stats;
 	if (p->eth != NULL) {
 		p->live->eth_id = p->eth->id;
@@ -244,15 +251,21 @@ port_show_workers(struct port *p)
 	return 0;
 }
 
-/* The reverse; without memory for a smaller view the old one serves once more, by hand. */
+/* Without memory for a view the old one stays; memory comes back. */
+static void
+publish_at_last(struct ports *ps)
+{
+	while (port_view_publish(ps) < 0)
+		rte_delay_us_sleep(1000);
+}
+
 static void
 port_hide(struct port *p)
 {
 	for (uint16_t q = 0; p->eth != NULL && q < p->eth->n_rxq; q++)
 		port_eth_watch(p->ports, p->eth, q, false);
 	p->ports->ports[p->number] = NULL;
-	while (port_view_publish(p->ports) < 0)
-		rte_delay_us_sleep(1000);
+	publish_at_last(p->ports);
 }
 
 /*
@@ -265,7 +278,7 @@ port_start(struct port *p, char *why, size_t size)
 	int rc = 0;
 
 	if (p->opts.type == PORT_ETHDEV)
-		rc = port_eth_open(p->ports, &p->opts, why, size, &p->eth);
+		rc = port_eth_open(p, why, size, &p->eth);
 	if (rc < 0)
 		return rc;
 	rc = port_show_workers(p);
@@ -374,11 +387,13 @@ eth_move(struct ports *ps, struct port *p, uint16_t queue, uint32_t worker)
 	port_eth_watch(ps, e, queue, false);
 	e->parked[queue] = true;
 	rc = port_view_publish(ps);
-	if (rc == 0)
-		e->workers[queue] = worker;
 	e->parked[queue] = false;
+	if (rc == 0) {
+		e->workers[queue] = worker;
+		publish_at_last(ps);
+	}
 	port_eth_watch(ps, e, queue, true);
-	return rc < 0 ? rc : port_view_publish(ps);
+	return rc;
 }
 
 int

@@ -6,23 +6,31 @@
 
 #include "port.h"
 
+#include <rte_devargs.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
 #include <pthread.h>
+#include <signal.h>
 
 #define GROUPS_MAX 256
 
-/* A device and what we have set up on it; control only, but for `txqs`. */
+/* A device and what we have set up on it; control only, but for `txqs` and `gone`. */
 struct port_eth {
-	uint16_t id;             /* DPDK's port id */
+	struct port *port;
+	char *bus;               /* of the device; NULL: none was found */
+	char *name;              /* of the device on its bus */
+	char *restore;           /* devargs of a device that was there before us; NULL: it was not */
+	uint16_t id;             /* DPDK's port id; RTE_MAX_ETHPORTS: not ours */
 	uint16_t n_rxq;
 	uint16_t n_txq;
+	uint16_t mtu;            /* 0: the device names no limit */
+	bool running;            /* started, and its events come */
 	bool interrupts;         /* every receive queue can wake a sleeper */
+	_Atomic bool gone;       /* interrupt thread: the device was removed under us */
 	uint64_t tx_offloads;
 	struct port_txq *txqs;   /* n_txq */
 	struct rte_mempool *pool;
-	struct rte_device *dev;
 	uint32_t workers[RTE_MAX_QUEUES_PER_PORT]; /* who polls a receive queue */
 	bool parked[RTE_MAX_QUEUES_PER_PORT];      /* nobody does: it is moving */
 };
@@ -52,7 +60,6 @@ struct ports {
 	struct port *ports[PORT_MAX];
 	char *groups[GROUPS_MAX];          /* names; the index is the number, 0 is none */
 	_Atomic(struct port_view *) view;
-	struct rte_mempool *mbufs;         /* made when the first device comes */
 };
 
 /* Fills `why` and returns rc: the last line of whatever refuses. */
@@ -75,14 +82,39 @@ void port_vhost_stop(struct port *p);
 /*
  * Opens a device, sets its queues up and starts it; it is not polled before it is in a view.
  *
- * @return 0; -ENODEV; -EINVAL; -ENOMEM; -errno, with `why` filled
+ * @return 0; -ENODEV; -EEXIST: another port has it; -EINVAL; -ENOMEM; -errno, with `why` filled
  */
-int port_eth_open(struct ports *ps, const struct port_opts *opts, char *why, size_t size,
-		  struct port_eth **out);
+int port_eth_open(struct port *p, char *why, size_t size, struct port_eth **out);
 /* Stops and closes it; after the view without it has passed a grace period.  NULL is allowed. */
 void port_eth_close(struct port_eth *e);
-/* Has a queue's interrupt wake a worker, or no longer. */
+/* Has a queue's interrupt wake its worker, or no longer; after the view that the queue is in. */
 int port_eth_watch(struct ports *ps, struct port_eth *e, uint16_t queue, bool on);
 void port_eth_info(const struct port_eth *e, struct port_info *out);
+
+/* port_eth_find.c: devargs to a device that is ours. */
+
+int port_eth_find(struct port_eth *e, const char *devargs, char *why, size_t size);
+
+/* port_eth_why.c: what a person can do about a device that cannot be had. */
+
+int port_eth_refused(const struct rte_devargs *da, int rc, char *why, size_t size);
+
+/* port_eth_setup.c: queues, buffers and offloads, up to a device that runs. */
+
+int port_eth_setup(struct port_eth *e, const struct port_opts *opts, char *why, size_t size);
+
+/* port_eth_tap.c */
+
+/* What the tap driver is not to see while it opens its queues. */
+struct port_eth_tap {
+	bool hidden;
+	int log_type;
+	int log_level;
+	struct sigaction signals[_NSIG];
+};
+
+/* `driver` is a driver's or a device's name: nothing happens for those that are no tap's. */
+void port_eth_tap_hide(struct port_eth_tap *t, const char *driver);
+void port_eth_tap_show(struct port_eth_tap *t);
 
 #endif
