@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rpc_switch.h"
+#include "nearest.h"
+#include "rates.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static const struct rpc_method *const tables[] = {
+	port_rpc, fdb_rpc, worker_rpc, queue_rpc, stats_rpc, capture_rpc, config_rpc, log_rpc,
+	event_rpc, ferryd_rpc,
+};
+
+static void
+on_events(void *arg)
+{
+	struct rpc_switch *sw = arg;
+
+	eventlog_look(sw->events, sw->ports, sw->info);
+}
+
+int
+rpc_switch_init(struct rpc_switch *sw)
+{
+	int rc;
+
+	sw->info = calloc(1, sizeof(*sw->info));
+	if (sw->info == NULL)
+		return -ENOMEM;
+	rc = rates_create(sw->loop, sw->ports, sw->workers, &sw->rates);
+	if (rc == 0)
+		rc = config_log_copy(&sw->config->log, &sw->log);
+	if (rc == 0)
+		rc = loop_read(sw->loop, eventlog_fd(sw->events), on_events, sw,
+			       &sw->event_watch);
+	for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)
+		rpc_add(sw->rpc, tables[i], sw);
+	return rc;
+}
+
+void
+rpc_switch_fini(struct rpc_switch *sw)
+{
+	loop_watch_destroy(sw->event_watch);
+	sw->event_watch = NULL;
+	rates_destroy(sw->rates);
+	sw->rates = NULL;
+	config_log_fini(&sw->log);
+	free(sw->info);
+	sw->info = NULL;
+}
+
+struct port *
+rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,
+		struct rpc_error *err)
+{
+	const char *name = rpc_text_of(params, member);
+	struct nearest near = { .word = name };
+	struct port *p = port_find(sw->ports, name);
+	uint32_t iter = 0;
+
+	if (p != NULL)
+		return p;
+	while ((p = port_next(sw->ports, &iter)) != NULL)
+		nearest_offer(&near, port_name(p));
+	if (near.best != NULL)
+		rpc_fail(err, -EINVAL, member, "no port \"%.40s\"; did you mean \"%s\"?", name,
+			 near.best);
+	else
+		rpc_fail(err, -EINVAL, member, "no port \"%.40s\"", name);
+	return NULL;
+}
+
+const char *
+rpc_text_of(json_t *params, const char *member)
+{
+	return json_string_value(json_object_get(params, member));
+}
+
+int64_t
+rpc_int_of(json_t *params, const char *member, int64_t none)
+{
+	const json_t *value = json_object_get(params, member);
+
+	return value == NULL ? none : json_integer_value(value);
+}
+
+const struct port_info *
+rpc_switch_info(struct rpc_switch *sw, struct port *p)
+{
+	port_info(p, sw->info);
+	return sw->info;
+}

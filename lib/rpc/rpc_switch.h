@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_RPC_SWITCH_H
+#define FERRY_RPC_SWITCH_H
+
+/**
+ * @file
+ * The methods of a switch: port, fdb, worker, queue, stats, capture, config, log, event, ferryd.
+ * Names, parameters and answers are in README.rst beside this file.
+ *
+ * Life     after everything that `struct rpc_switch` names, destroyed before it.
+ * Threads  control
+ */
+
+#include "capture.h"
+#include "config.h"
+#include "eventlog.h"
+#include "fdb.h"
+#include "loop.h"
+#include "port.h"
+#include "rpc.h"
+#include "worker.h"
+
+struct rates;
+
+/** What the methods work on; all of it the caller's but for the last part. */
+struct rpc_switch {
+	struct rpc *rpc;
+	struct loop *loop;
+	struct ports *ports;
+	struct fdb *fdb;
+	struct capture *capture;
+	struct worker_set *workers;
+	struct eventlog *events;
+	const struct config *config;   /**< what the process was started with */
+
+	/* set by rpc_switch_init() */
+	struct rates *rates;
+	struct loop_watch *event_watch;
+	struct port_info *info;        /**< one at a time; too large for a stack */
+	struct config_log log;         /**< as it is now */
+	uint64_t n_captures;
+};
+
+/**
+ * Adds the methods and starts what they need.
+ *
+ * @return  0; -ENOMEM
+ */
+int rpc_switch_init(struct rpc_switch *sw);
+
+/** The caller destroys the server first or adds no request any more; half-built is allowed. */
+void rpc_switch_fini(struct rpc_switch *sw);
+
+/* for the tables */
+
+extern const struct rpc_method port_rpc[], fdb_rpc[], worker_rpc[], queue_rpc[], stats_rpc[],
+	capture_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
+
+/** Finds the port that a parameter names; NULL: there is none, `err` is filled. */
+struct port *rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,
+			     struct rpc_error *err);
+
+/** Text of a parameter; NULL: not given. */
+const char *rpc_text_of(json_t *params, const char *member);
+
+/** Number of a parameter; `none` where it is not given. */
+int64_t rpc_int_of(json_t *params, const char *member, int64_t none);
+
+/** Looks at a port; valid until the next call. */
+const struct port_info *rpc_switch_info(struct rpc_switch *sw, struct port *p);
+
+#endif
