@@ -219,7 +219,7 @@ const struct attack_case attack_msg_cases[] = {
 	HALF("half-header", half_header, "half a header, and silence"),
 	HALF("half-body", half_body, "part of a payload, and silence"),
 	HALF("half-none", half_none, "a header whose payload never comes"),
-	HALF("silence", silence, "connect and say nothing"),
+	CON("silence", silence, "connect and say nothing"),
 	CON("fds-features", fds_features, "eight descriptors with SET_FEATURES"),
 	CON("fds-too-many", fds_too_many, "32 descriptors with one message"),
 	CON("fds-two-kicks", fds_two_kicks, "two descriptors with SET_VRING_KICK"),
