@@ -6,7 +6,7 @@
 BUILD_PACKAGES='meson ninja-build pkg-config gcc libc6-dev libdpdk-dev libjansson-dev libpcap-dev
 libevent-dev libedit-dev'
 GUEST_PACKAGES='qemu-system-x86 cpio iproute2 python3'
-TEST_PACKAGES='dpdk-dev tshark'
+TEST_PACKAGES='dpdk-dev iputils-ping tshark'
 
 HUGEPAGES=/sys/kernel/mm/hugepages/hugepages-2048kB
 hugepages_borrowed=0
