@@ -52,10 +52,11 @@ def vhost(story, name):
     return {"name": name, "type": "vhost-user", "socket": str(story.path(f"{name}.sock"))}
 
 
-def good_configuration(story):
+def good_configuration(story, **sections):
     path = story.path("good.json")
     ports = [vhost(story, "vm1"), {**vhost(story, "vm2"), "role": "client", "queues": 2}]
-    path.write_text(json.dumps({"rpc": {"socket": str(story.path("good.rpc"))}, "ports": ports}))
+    rpc = {"socket": str(story.path("good.rpc"))}
+    path.write_text(json.dumps({"rpc": rpc, "ports": ports, **sections}))
     return path
 
 
@@ -191,10 +192,14 @@ def service(story):
     manager.bind(str(path))
     manager.settimeout(5)
     env = {**os.environ, "NOTIFY_SOCKET": str(path)}
-    daemon = story.switch("-c", good_configuration(story), rpc="good.rpc", env=env)
+    log, rotated = story.log_path("file"), story.log_path("rotated")
+    configuration = good_configuration(story, log={"file": str(log)})
+    daemon = story.switch("-c", configuration, rpc="good.rpc", env=env)
     expect("READY=1" in manager.recv(4096).decode().splitlines(), "not ready")
+    expect("ready" in log.read_text(), f"the log file holds {log.read_text()}")
+    log.rename(rotated)
     daemon.signal(signal.SIGHUP)
-    expect(daemon.call("ferryd.version") is not None, "SIGHUP has ended it")
+    wait_until("the log file is opened again", log.exists, 5, alive=[daemon])
     return daemon
 
 
@@ -229,7 +234,7 @@ def story(s):
     with s.check("what cannot start says so in a line and exits"):
         bad_starts(s)
 
-    with s.check("it tells its service manager that it is ready, and survives SIGHUP"):
+    with s.check("it tells its service manager that it is ready, and opens its log again on SIGHUP"):
         daemon = service(s)
     with s.check("ferryctl as a command: output, JSON and exit status"):
         command_line(daemon)

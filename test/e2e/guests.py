@@ -5,13 +5,14 @@
 usage: guests.py split|packed QUEUES
 """
 
+import os
 import sys
 import time
 
 from ferry.guest import Nic
 from ferry.process import Failure, wait_until
 from ferry.story import tell
-from ferry.traffic import Stream, datagrams, expect, flowing, mean_frame, stream
+from ferry.traffic import Datagrams, Stream, datagrams, expect, flowing, mean_frame, stream
 
 FORMAT, QUEUES = sys.argv[1], int(sys.argv[2])
 ADDRESSES = {"vm1": ("10.0.0.1", "fd00::1"), "vm2": ("10.0.0.2", "fd00::2")}
@@ -46,8 +47,27 @@ def rings_are_right(daemon, name):
 def all_queues_carry(daemon, name):
     """Each receive ring of a guest has been given frames."""
     port = daemon.port(name)
-    idle = [ring["index"] for ring in port["rings"] if ring["index"] % 2 == 0 and ring["used"] == 0]
+    idle = [ring["index"] for ring in port["rings"] if ring["index"] % 2 == 0 and ring["chains"] == 0]
     expect(not idle, f"{name}: receive rings {idle} were never used")
+
+
+def workers():
+    """One worker for one queue pair, else one on each of two CPUs."""
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    return ("--cpus", ",".join(map(str, cpus))) if QUEUES > 1 else ()
+
+
+def moves(daemon, vm1, vm2):
+    """Moves the rings that vm1 sends on to and fro between the workers under counted flows."""
+    flow = Datagrams(daemon, vm1, vm2, "10.0.0.2", count=1000, flows=QUEUES, rate=1000)
+    rings = [ring["index"] for ring in daemon.port("vm1")["rings"] if ring["index"] % 2 == 1]
+    for turn in range(20):
+        for ring in rings:
+            worker = (turn + ring // 2) % len(daemon.call("worker.show"))
+            daemon.call("queue.move", port="vm1", ring=ring, worker=worker)
+            now = {r["index"]: r["worker"] for r in daemon.port("vm1")["rings"]}
+            expect(now[ring] == worker, f"ring {ring} is with worker {now[ring]}, not {worker}")
+    flow.finish()
 
 
 def sleeps(daemon):
@@ -63,6 +83,7 @@ def sleeps(daemon):
 
 def story(s):
     daemon = s.switch(
+        *workers(),
         *("--vhost", f"vm1={s.path('vm1.sock')},queues={QUEUES}"),
         *("--vhost", f"vm2={s.path('vm2.sock')},client,queues={QUEUES}"),
     )
@@ -94,6 +115,8 @@ def story(s):
         with s.check("flows are spread over all receive queues"):
             datagrams(daemon, vm1, vm2, "10.0.0.2", count=40, flows=40)
             all_queues_carry(daemon, "vm2")
+        with s.check("queues move between workers without loss or reordering"):
+            moves(daemon, vm1, vm2)
         with s.check("the guest uses fewer queues, then all again, under traffic"):
             flow = Stream(vm1, vm2, "10.0.0.2", flows=2, seconds=5)
             for queues in (1, 2, QUEUES):

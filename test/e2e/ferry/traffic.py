@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Counted traffic between guests: what arrives is what was sent, or its loss has a name."""
 
-import json
-
 from ferry.daemon import dropped
 from ferry.process import Failure, wait_until
 
@@ -59,22 +57,33 @@ def stream(*args, **options):
     return Stream(*args, **options).finish()
 
 
-def datagrams(daemon, sender, receiver, address, count=1000, size=1000, rate=1000, flows=1):
-    """Sends numbered datagrams; what does not arrive has to be in the drop counters of ferryd."""
-    port = PORT + int(sender.story.number("")) % 1000
-    before = drops(daemon)
-    incoming = receiver.spawn(f"guestio dgram-recv {port} --count {count} --flows {flows} --idle-ms 3000")
-    listening(receiver, "udp6", port)
-    options = f"--count {count} --size {size} --rate {rate} --flows {flows}"
-    out = sender.need(f"guestio dgram-send {address} {port} {options}", 30 + count * flows / rate)
-    sent, received = json.loads(out.splitlines()[-1]), incoming.result()
-    where = f"{sender.name} to {receiver.name}: sent {sent}, received {received}"
-    for fault in ("duplicates", "reordered", "corrupt"):
-        expect(received[fault] == 0, f"{fault}, {where}")
-    lost = sent["records"] - received["records"]
-    expect(received["records"] > 0, f"nothing came, {where}")
-    expect(lost <= drops(daemon) - before, f"{lost} lost without a name, {where}")
-    return received
+class Datagrams:
+    """Numbered UDP datagrams, on their way until finish()."""
+
+    def __init__(self, daemon, sender, receiver, address, count=1000, size=1000, rate=1000, flows=1):
+        port = PORT + int(sender.story.number("")) % 1000
+        self.daemon, self.sender, self.receiver = daemon, sender, receiver
+        self.limit = 30 + count * flows / rate
+        self.before = drops(daemon)
+        both = f"--count {count} --flows {flows}"
+        self.incoming = receiver.spawn(f"guestio dgram-recv {port} {both} --idle-ms 3000")
+        listening(receiver, "udp6", port)
+        self.outgoing = sender.spawn(f"guestio dgram-send {address} {port} {both} --size {size} --rate {rate}")
+
+    def finish(self):
+        """What did not arrive has to be in the drop counters of ferryd; returns what arrived."""
+        sent, received = self.outgoing.result(self.limit), self.incoming.result(self.limit)
+        where = f"{self.sender.name} to {self.receiver.name}: sent {sent}, received {received}"
+        for fault in ("duplicates", "reordered", "corrupt"):
+            expect(received[fault] == 0, f"{fault}, {where}")
+        lost = sent["records"] - received["records"]
+        expect(received["records"] > 0, f"nothing came, {where}")
+        expect(lost <= drops(self.daemon) - self.before, f"{lost} lost without a name, {where}")
+        return received
+
+
+def datagrams(*args, **options):
+    return Datagrams(*args, **options).finish()
 
 
 def flowing(daemon, name, size=1000000):
