@@ -13,9 +13,9 @@
  *
  * Life     one per port of type vhost-user, over any number of connections; each connection is a
  *          generation.  The library reuses vids, so nothing is keyed on them.
- * Threads  create, destroy and the queries: control.  Callbacks come on the vhost thread (and on
- *          control under session_destroy()) with `lock` held; they may wait for a grace period,
- *          never for control, a peer or a rte_vhost_driver call.
+ * Threads  create, destroy and the queries: control.  Callbacks come with `lock` held on the
+ *          library's threads, and on control under session_create(), _break() and _destroy(); they
+ *          may wait for a grace period, never for control, a peer or a rte_vhost_driver call.
  * Source   vhost-user specification; librte_vhost 22.11
  */
 
