@@ -2,7 +2,6 @@
 #include "fwd_impl.h"
 
 #include <rte_branch_prediction.h>
-#include <rte_ethdev.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -153,14 +152,12 @@ fwd_turn(struct fwd *f, struct fwd_turn *out)
 }
 
 static bool
-poll_arm(const struct port_poll *p, bool *bounded)
+poll_arm(struct fwd *f, const struct port_poll *p, bool *bounded)
 {
-	if (!p->interrupts) {
-		*bounded = true;
-		return false;
-	}
-	rte_eth_dev_rx_intr_enable(p->port->eth_id, p->queue);
-	return rte_eth_rx_queue_count(p->port->eth_id, p->queue) > 0;
+	if (p->interrupts)
+		return fwd_eth_arm(f, p);
+	*bounded = true;
+	return false;
 }
 
 bool
@@ -174,7 +171,7 @@ fwd_arm(struct fwd *f, bool *bounded)
 	for (uint32_t i = 0; i < f->rings->workers[w].n; i++)
 		ready |= vring_arm(&f->rings->workers[w].rings[i]->state->ring);
 	for (uint32_t i = 0; i < f->ports->workers[w].n; i++)
-		ready |= poll_arm(&f->ports->workers[w].polls[i], bounded);
+		ready |= poll_arm(f, &f->ports->workers[w].polls[i], bounded);
 	return ready;
 }
 
@@ -190,7 +187,7 @@ fwd_disarm(struct fwd *f)
 		const struct port_poll *p = &f->ports->workers[w].polls[i];
 
 		if (p->interrupts)
-			rte_eth_dev_rx_intr_disable(p->port->eth_id, p->queue);
+			fwd_eth_disarm(p);
 	}
 }
 

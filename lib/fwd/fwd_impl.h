@@ -112,6 +112,16 @@ void fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
 void fwd_eth_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
 /* Serves one receive queue of a device. @return frames */
 uint32_t fwd_eth_turn(struct fwd *f, const struct port_poll *poll);
+/* Has a receive queue wake the worker; true: something came meanwhile, do not sleep. */
+bool fwd_eth_arm(struct fwd *f, const struct port_poll *poll);
+void fwd_eth_disarm(const struct port_poll *poll);
+
+/* fwd_eth_offload.c: what a device is asked to do for a frame. */
+
+/* Whether the headers are of a kind that devices understand, and right. */
+bool fwd_eth_plain(const struct fwd_frame *fr);
+/* Asks for what such a frame needs; it has been copied into the mbuf. */
+void fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr);
 
 /* fwd_copy.c: bytes. */
 
@@ -120,6 +130,9 @@ void fwd_copy(const struct fwd_frame *fr, const struct vring_seg *to, uint32_t o
 void fwd_copy_flat(const struct fwd_frame *fr, uint8_t *to);
 
 /* fwd_offload.c: what the receiver cannot take. */
+
+/* Where the network header is, behind any tags, and its EtherType. */
+uint32_t fwd_l3_find(const uint8_t *frame, uint32_t len, uint16_t *type);
 
 typedef bool fwd_part_fn(void *arg, const struct fwd_frame *part);
 

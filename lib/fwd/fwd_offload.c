@@ -45,8 +45,8 @@ be16_at(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-static uint32_t
-l3_find(const uint8_t *frame, uint32_t len, uint16_t *type)
+uint32_t
+fwd_l3_find(const uint8_t *frame, uint32_t len, uint16_t *type)
 {
 	uint32_t off = 12;
 
@@ -65,7 +65,7 @@ layout_find(const struct fwd_frame *fr, const uint8_t *frame, struct layout *l)
 	uint16_t type;
 	uint32_t min, doff;
 
-	l->l3 = l3_find(frame, fr->len, &type);
+	l->l3 = fwd_l3_find(frame, fr->len, &type);
 	l->l4 = fr->vnet.csum_start;
 	l->ipv6 = (fr->needs & FWD_TSO6) != 0;
 	min = l->ipv6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);

@@ -48,7 +48,8 @@
 	X(BUSY,      "busy",       "receive ring or queue was held by another worker") \
 	X(RING_BAD,  "ring_bad",   "receiver's ring broke while the frame was written") \
 	X(NO_MBUF,   "no_mbuf",    "no packet buffer left for the device") \
-	X(DEV_FULL,  "dev_full",   "transmit queue of the device was full")
+	X(DEV_FULL,  "dev_full",   "transmit queue of the device was full") \
+	X(DEV_REFUSED, "dev_refused", "device does not take the frame, or its offload")
 
 enum count {
 #define X(id, name, text) COUNT_##id,
