@@ -13,6 +13,9 @@
 #define WITNESS_FRAMES 200
 #define REACTION_MS 150
 
+/* Index of the guest that attacks: its address is not that of a guest of another command. */
+#define VICTIM 100
+
 /* Guests on other ports of the same switch: one to talk to the victim's port, a pair to suffer. */
 struct witness {
 	struct vmm_guest *guests[2];
@@ -89,7 +92,7 @@ static int
 victim_open(struct cmd *cmd, struct attack *a, const struct attack_case *c)
 {
 	struct vmm_guest_conf conf;
-	int rc = cmd_guest_conf(cmd, cmd->args[0], 0, &conf);
+	int rc = cmd_guest_conf(cmd, cmd->args[0], VICTIM, &conf);
 
 	conf.size = 256;
 	conf.n_bufs = 1;
@@ -124,7 +127,8 @@ chain_returned(struct attack *a)
 static int
 port_works(struct cmd *cmd)
 {
-	uint8_t bytes[100] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0xfe, 0, 99 };
+	uint8_t bytes[100] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0xfe, 0,
+			       VICTIM + 1 };
 	int64_t until_us = cmd_now_us() + cmd->conf.deadline_ms * 1000LL;
 	int rc = -ETIMEDOUT;
 
@@ -132,7 +136,7 @@ port_works(struct cmd *cmd)
 		struct vmm_guest *g = NULL;
 
 		cmd->fault.text[0] = '\0';
-		rc = cmd_guest(cmd, cmd->args[0], 0, &g);
+		rc = cmd_guest(cmd, cmd->args[0], VICTIM, &g);
 		if (rc == 0)
 			rc = vmm_guest_open(g);
 		if (rc == 0)

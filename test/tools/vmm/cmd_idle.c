@@ -77,7 +77,8 @@ cmd_idle(struct cmd *cmd)
 
 /* Sends one frame and waits until the other has it.  Returns microseconds, or -errno. */
 static int64_t
-frame_time(struct cmd *cmd, struct vmm_guest *from, struct vmm_guest *to, uint64_t seq)
+frame_time(struct cmd *cmd, struct vmm_guest *from, struct vmm_guest *to, uint64_t seq,
+	   const uint8_t *dst)
 {
 	struct vmm_frame f = { .seq = seq, .len = cmd->size_min };
 	uint8_t bytes[VMM_FRAME_MAX];
@@ -85,7 +86,7 @@ frame_time(struct cmd *cmd, struct vmm_guest *from, struct vmm_guest *to, uint64
 	int rc;
 
 	memcpy(f.src, from->mac, 6);
-	memcpy(f.dst, to->mac, 6);
+	memcpy(f.dst, dst, 6);
 	vmm_frame_build(bytes, &f);
 	rc = vmm_guest_send(from, 0, bytes, f.len, NULL);
 	start = cmd_now_us();
@@ -119,14 +120,15 @@ time_compare(const void *a, const void *b)
 static int
 latency_measure(struct cmd *cmd, uint32_t gap_ms, int64_t *times)
 {
-	/* Both addresses are to be known, so that nothing is flooded. */
-	int64_t us = frame_time(cmd, guests[1], guests[0], 0);
+	static const uint8_t everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	/* As guests do that come up: both addresses are known then, wherever they were before. */
+	int64_t us = frame_time(cmd, guests[1], guests[0], 0, everybody);
 
 	if (us >= 0)
-		us = frame_time(cmd, guests[0], guests[1], 0);
+		us = frame_time(cmd, guests[0], guests[1], 0, everybody);
 	for (uint32_t i = 0; i < cmd->count && us >= 0; i++) {
 		usleep(gap_ms * 1000);
-		us = frame_time(cmd, guests[0], guests[1], i + 1);
+		us = frame_time(cmd, guests[0], guests[1], i + 1, guests[1]->mac);
 		times[i] = us;
 	}
 	return us < 0 ? (int)us : 0;

@@ -25,6 +25,9 @@ struct tag {
 	uint32_t sum;
 };
 
+_Static_assert(ETH_LEN + IP_LEN + UDP_LEN + sizeof(struct tag) == VMM_FRAME_UDP_MIN, "UDP");
+_Static_assert(ETH_LEN + IP_LEN + TCP_LEN + sizeof(struct tag) == VMM_FRAME_TCP_MIN, "TCP");
+
 static uint64_t
 mix(uint64_t x)
 {
@@ -150,7 +153,7 @@ tag_choose(const struct vmm_frame *f)
 {
 	if (f->tcp)
 		return VMM_FRAME_TCP_PAYLOAD;
-	if (f->len < ETH_LEN + IP_LEN + UDP_LEN + sizeof(struct tag))
+	if (f->raw || f->len < VMM_FRAME_UDP_MIN)
 		return ETH_LEN;
 	return ETH_LEN + IP_LEN + UDP_LEN;
 }
@@ -261,6 +264,7 @@ vmm_frame_parse(struct vmm_frame *out, const uint8_t *bytes, uint32_t len, struc
 	out->seq = tag.seq;
 	out->len = len;
 	out->tcp = at == VMM_FRAME_TCP_PAYLOAD;
+	out->raw = at == ETH_LEN;
 	return 0;
 }
 

@@ -70,6 +70,15 @@ rng_next(struct stream *s, uint32_t below)
 	return (s->rng >> 8) % below;
 }
 
+/* A flow keeps its kind, or a hash over ports would spread it over queues: every fourth is raw. */
+static void
+frame_kind(const struct stream *s, struct vmm_frame *frame, uint32_t f)
+{
+	frame->raw = f % 4 == 3 || s->size_max < VMM_FRAME_UDP_MIN;
+	if (!frame->raw && frame->len < VMM_FRAME_UDP_MIN)
+		frame->len = VMM_FRAME_UDP_MIN;
+}
+
 /* Returns 1, 0 when the transmit ring is full, or -EPROTO. */
 static int
 send_one(struct stream *s, struct stream_way *w)
@@ -83,6 +92,7 @@ send_one(struct stream *s, struct stream_way *w)
 	};
 	int rc;
 
+	frame_kind(s, &frame, f);
 	memcpy(frame.src, w->from->mac, 6);
 	memcpy(frame.dst, w->to->mac, 6);
 	vmm_frame_build(s->frame, &frame);

@@ -7,9 +7,9 @@
  * Frames that account for themselves, and the frame oracle.
  *
  * Every frame carries its flow, a 64-bit sequence number, its length and a checksum over everything
- * behind the Ethernet header; the filling follows from flow and sequence number.  Frames of 66 bytes
- * and more are UDP over IPv4 (port numbers by flow, so that flow hashes spread them), shorter ones
- * use the local experimental EtherType.  Frames of TCP are for segmentation and checksum offloads;
+ * behind the Ethernet header; the filling follows from flow and sequence number.  Frames are UDP over
+ * IPv4 (port numbers by flow, so that flow hashes spread them), short and raw ones use the local
+ * experimental EtherType.  Order is kept only among frames of one kind.  Frames of TCP are for segmentation and checksum offloads;
  * what is checked in them starts behind the TCP header, which a switch may have to rewrite.
  *
  * Life     plain values.
@@ -28,6 +28,9 @@
 #define VMM_FRAME_MIN 38
 #define VMM_FRAME_MAX 65535
 
+/** Shortest frame of UDP. */
+#define VMM_FRAME_UDP_MIN 66
+
 /** Shortest frame of TCP, and where its payload starts. */
 #define VMM_FRAME_TCP_MIN 78
 #define VMM_FRAME_TCP_PAYLOAD 54
@@ -39,6 +42,7 @@ struct vmm_frame {
 	uint64_t seq;
 	uint32_t len;
 	bool tcp;               /* TCP over IPv4; needs VMM_FRAME_TCP_MIN bytes */
+	bool raw;               /* neither UDP nor TCP; so is every frame below VMM_FRAME_UDP_MIN */
 };
 
 /** One direction of one flow, as sender and receiver count it. */
