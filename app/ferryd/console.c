@@ -58,7 +58,7 @@ console_init(struct ferryd *d)
 		return -errno;
 	if (d->console == 0) {
 		signal(SIGPIPE, SIG_DFL);
-		console_exec(d->opts.rpc);
+		console_exec(ferryd_rpc_path(d));
 	}
 	return 0;
 }

@@ -83,15 +83,15 @@ memory_args(struct args *a)
 
 /* The CPUs that are not the workers', as long as there are any. */
 static int
-cpus_spare(const struct options *o, cpu_set_t *out)
+cpus_spare(const struct config *c, cpu_set_t *out)
 {
 	cpu_set_t allowed;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return -errno;
 	*out = allowed;
-	for (uint32_t i = 0; i < o->n_cpus; i++)
-		CPU_CLR(o->cpus[i], out);
+	for (uint32_t i = 0; i < c->n_cpus; i++)
+		CPU_CLR(c->cpus[i], out);
 	if (CPU_COUNT(out) == 0)
 		*out = allowed;
 	return 0;
@@ -131,8 +131,10 @@ extra_args(struct args *a, const char *extra)
 }
 
 static void
-args_make(const struct options *o, const cpu_set_t *spare, struct args *a)
+args_make(const struct ferryd *d, const cpu_set_t *spare, struct args *a)
 {
+	const struct options *o = &d->opts;
+
 	args_add(a, "ferryd");
 	memory_args(a);
 	lcore_args(a, spare);
@@ -145,6 +147,8 @@ args_make(const struct options *o, const cpu_set_t *spare, struct args *a)
 		args_add(a, "-d");
 		args_add(a, o->plugins[i]);
 	}
+	if (d->config->eal != NULL)
+		extra_args(a, d->config->eal);
 	for (uint32_t i = 0; i < o->n_eal; i++)
 		extra_args(a, o->eal[i]);
 	a->v[a->n] = NULL;
@@ -155,13 +159,13 @@ eal_init(struct ferryd *d)
 {
 	struct args a = { .n = 0 };
 	cpu_set_t spare;
-	int rc = cpus_spare(&d->opts, &spare);
+	int rc = cpus_spare(d->config, &spare);
 
 	if (rc < 0)
 		return rc;
 	/* Before EAL looks: threads that it does not place inherit this. */
 	sched_setaffinity(0, sizeof(spare), &spare);
-	args_make(&d->opts, &spare, &a);
+	args_make(d, &spare, &a);
 	rc = rte_eal_init(a.n, a.v) < 0 ? -rte_errno : 0;
 	if (rc < 0)
 		LOG(ERR, "DPDK does not start: %s (its own lines above say why; --eal adds arguments)",

@@ -10,6 +10,7 @@
 #include "loop.h"
 #include "options.h"
 #include "port.h"
+#include "rpc_switch.h"
 #include "swdev.h"
 #include "worker.h"
 
@@ -19,6 +20,7 @@
 
 struct ferryd {
 	struct options opts;
+	struct config *config;
 
 	struct loop *loop;
 	struct loop_watch *watches[8];
@@ -30,6 +32,8 @@ struct ferryd {
 	struct capture *capture;
 	struct ports *ports;
 	struct worker_set *workers;
+	struct eventlog *events;
+	struct rpc_switch methods;
 
 	pid_t console;  /* ferryctl of -i; 0: none */
 	int status;     /* of the process */
@@ -41,6 +45,8 @@ struct module {
 	int (*init)(struct ferryd *d);
 	void (*fini)(struct ferryd *d);
 };
+
+const char *ferryd_rpc_path(const struct ferryd *d);
 
 /* Watches a descriptor, time or signal until the end. */
 int ferryd_read(struct ferryd *d, int fd, loop_fn *fn);

@@ -15,6 +15,8 @@ port_added(void *arg, struct port *p)
 	struct ferryd *d = arg;
 
 	capture_port_set(d->capture, port_number(p), port_name(p));
+	eventlog_forget(d->events, port_number(p));
+	eventlog_add(d->events, port_name(p), "added");
 }
 
 static void
@@ -24,6 +26,16 @@ port_removed(void *arg, struct port *p)
 
 	fdb_port_del(d->fdb, port_number(p));
 	capture_port_set(d->capture, port_number(p), NULL);
+	eventlog_forget(d->events, port_number(p));
+	eventlog_add(d->events, port_name(p), "removed");
+}
+
+static void
+port_changed(void *arg, struct port *p)
+{
+	struct ferryd *d = arg;
+
+	eventlog_changed(d->events, port_number(p));
 }
 
 /* The address may be anything: it is learned by control, with all its rules, from the frame. */
@@ -38,6 +50,7 @@ port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac)
 const struct port_ops glue_port_ops = {
 	.added = port_added,
 	.removed = port_removed,
+	.changed = port_changed,
 	.announce = port_announce,
 };
 
@@ -56,6 +69,8 @@ on_ring_broken(void *arg, const struct event *ev)
 
 	LOG_RL(WARNING, "%s: ring %u is broken: %s", name_of(d, ev->port), ev->index,
 	       vring_bad_texts[ev->reason]);
+	eventlog_add(d->events, name_of(d, ev->port), "ring %u is broken: %s", ev->index,
+		     vring_bad_texts[ev->reason]);
 }
 
 static void
@@ -64,6 +79,7 @@ on_mem_fault(void *arg, const struct event *ev)
 	struct ferryd *d = arg;
 
 	LOG_RL(WARNING, "%s: guest memory vanished while it was in use", name_of(d, ev->port));
+	eventlog_add(d->events, name_of(d, ev->port), "guest memory vanished while it was in use");
 	port_mem_fault(d->ports, ev->port);
 }
 
@@ -81,6 +97,7 @@ on_second(void *arg)
 	struct ferryd *d = arg;
 
 	fdb_tick(d->fdb);
+	eventlog_fdb(d->events, d->fdb);
 }
 
 int

@@ -3,13 +3,15 @@
 #include "gmem.h"
 #include "log.h"
 
-#include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 LOG_REGISTER(ferryd);
 LOG_USE(ferryd);
+
+#define RPC_PATH "/run/ferry/ferry.sock"
 
 static int
 watch_keep(struct ferryd *d, int rc, struct loop_watch *w)
@@ -66,7 +68,7 @@ loop_fini(struct ferryd *d)
 static int
 cross_init(struct ferryd *d)
 {
-	return cross_create(d->opts.n_cpus > 0 ? d->opts.n_cpus : 1, &d->cross);
+	return cross_create(d->config->n_cpus > 0 ? d->config->n_cpus : 1, &d->cross);
 }
 
 static void
@@ -90,7 +92,9 @@ swdev_fini(struct ferryd *d)
 static int
 fdb_init(struct ferryd *d)
 {
-	const struct fdb_opts opts = { .age_s = FDB_AGE_S };
+	const struct fdb_opts opts = {
+		.age_s = d->config->fdb_age_s, .quota = d->config->fdb_quota,
+	};
 
 	return fdb_create(d->cross, &opts, &d->fdb);
 }
@@ -130,7 +134,7 @@ workers_init(struct ferryd *d)
 {
 	const struct worker_opts opts = {
 		.cross = d->cross,
-		.cpus = d->opts.n_cpus > 0 ? d->opts.cpus : NULL,
+		.cpus = d->config->n_cpus > 0 ? d->config->cpus : NULL,
 		.fwd = {
 			.cross = d->cross, .pool = d->pool, .ports = d->ports, .fdb = d->fdb,
 			.capture = d->capture,
@@ -147,31 +151,75 @@ workers_fini(struct ferryd *d)
 }
 
 static int
+events_init(struct ferryd *d)
+{
+	return eventlog_create(&d->events);
+}
+
+static void
+events_fini(struct ferryd *d)
+{
+	eventlog_destroy(d->events);
+}
+
+const char *
+ferryd_rpc_path(const struct ferryd *d)
+{
+	return d->config->rpc_socket != NULL ? d->config->rpc_socket : RPC_PATH;
+}
+
+static int
+rpc_refused(const struct ferryd *d, int rc)
+{
+	const char *path = ferryd_rpc_path(d);
+
+	if (rc == -EADDRINUSE)
+		LOG(ERR, "%s: a live process answers on this socket; --rpc PATH gives another", path);
+	else
+		LOG(ERR, "%s: %s", path, strerror(-rc));
+	return rc;
+}
+
+static int
+rpc_init(struct ferryd *d)
+{
+	const struct rpc_opts opts = {
+		.path = ferryd_rpc_path(d), .mode = d->config->rpc_mode,
+		.group = d->config->rpc_group,
+	};
+	int rc = rpc_create(d->loop, &opts, &d->methods.rpc);
+
+	if (rc < 0)
+		return rpc_refused(d, rc);
+	d->methods.loop = d->loop;
+	d->methods.ports = d->ports;
+	d->methods.fdb = d->fdb;
+	d->methods.capture = d->capture;
+	d->methods.workers = d->workers;
+	d->methods.events = d->events;
+	d->methods.config = d->config;
+	rc = rpc_switch_init(&d->methods);
+	if (rc < 0)
+		rpc_destroy(d->methods.rpc);
+	return rc;
+}
+
+static void
+rpc_fini(struct ferryd *d)
+{
+	rpc_destroy(d->methods.rpc);
+	rpc_switch_fini(&d->methods);
+}
+
+static int
 config_init(struct ferryd *d)
 {
-	json_t *o;
-	size_t i;
+	struct rpc_error err = { .code = 0 };
+	int rc = config_apply(&d->methods, d->config, &err);
 
-	json_array_foreach(d->opts.ports, i, o) {
-		const char *role = json_string_value(json_object_get(o, "role"));
-		const struct port_opts opts = {
-			.name = json_string_value(json_object_get(o, "name")),
-			.socket = json_string_value(json_object_get(o, "socket")),
-			.devargs = json_string_value(json_object_get(o, "devargs")),
-			.type = json_object_get(o, "devargs") != NULL ? PORT_ETHDEV : PORT_VHOST_USER,
-			.client = role != NULL && strcmp(role, "client") == 0,
-			.n_queues = (uint16_t)json_integer_value(json_object_get(o, "queues")),
-			.gid = (gid_t)-1,
-		};
-		char why[256];
-		int rc = port_add(d->ports, &opts, why, sizeof(why), NULL);
-
-		if (rc < 0) {
-			LOG(ERR, "%s", why);
-			return rc;
-		}
-	}
-	return 0;
+	if (rc < 0)
+		LOG(ERR, "%s", err.message);
+	return rc;
 }
 
 /* Ports go while their workers run: what is queued for them is still delivered. */
@@ -193,9 +241,11 @@ static const struct module modules[] = {
 	{ "swdev",   swdev_init,   swdev_fini },
 	{ "fdb",     fdb_init,     fdb_fini },
 	{ "capture", capture_init, capture_fini },
+	{ "events",  events_init,  events_fini },
 	{ "ports",   ports_init,   ports_fini },
 	{ "workers", workers_init, workers_fini },
 	{ "glue",    glue_init,    NULL },
+	{ "rpc",     rpc_init,     rpc_fini },
 	{ "config",  config_init,  config_fini },
 	{ "service", service_init, service_fini },
 	{ "console", console_init, console_fini },
@@ -223,6 +273,26 @@ run(struct ferryd *d)
 	return d->status;
 }
 
+static int
+start(struct ferryd *d)
+{
+	struct rpc_error err = { .code = 0 };
+	int status = EXIT_FAILURE;
+
+	if (options_config(&d->opts, &d->config) < 0)
+		return EXIT_FAILURE;
+	if (d->opts.check) {
+		puts("ferryd: the configuration is good");
+		status = EXIT_SUCCESS;
+	} else if (config_log_set(&d->config->log, &err) < 0) {
+		fprintf(stderr, "ferryd: %s\n", err.message);
+	} else {
+		status = run(d);
+	}
+	config_destroy(d->config);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -236,11 +306,7 @@ main(int argc, char **argv)
 	case OPTIONS_WRONG:
 		break;
 	case OPTIONS_RUN:
-		if (d.opts.cpu_list != NULL && options_cpus(d.opts.cpu_list, &d.opts) < 0)
-			fprintf(stderr, "ferryd: --cpus %s: expected a list of CPUs that this process "
-				"may use, as in 1,3-5\n", d.opts.cpu_list);
-		else
-			status = run(&d);
+		status = start(&d);
 	}
 	options_fini(&d.opts);
 	return status;

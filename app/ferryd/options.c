@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,53 +118,6 @@ port_take(struct options *o, int (*words)(json_t *port, char *name), const char 
 }
 
 static int
-range_add(struct options *o, const cpu_set_t *allowed, long first, long last)
-{
-	for (long c = first; c <= last; c++) {
-		if (c >= CPU_SETSIZE || !CPU_ISSET((int)c, allowed))
-			return -ENODEV;
-		if (o->n_cpus == OPTIONS_CPUS_MAX)
-			return -EINVAL;
-		for (uint32_t i = 0; i < o->n_cpus; i++)
-			if (o->cpus[i] == c)
-				return -EINVAL;
-		o->cpus[o->n_cpus++] = (int)c;
-	}
-	return 0;
-}
-
-int
-options_cpus(const char *list, struct options *o)
-{
-	const char *p = list;
-	cpu_set_t allowed;
-
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return -errno;
-	o->n_cpus = 0;
-	for (;;) {
-		char *end;
-		long first = strtol(p, &end, 10), last = first;
-		int rc;
-
-		if (end == p || first < 0)
-			return -EINVAL;
-		if (*end == '-') {
-			p = end + 1;
-			last = strtol(p, &end, 10);
-			if (end == p || last < first)
-				return -EINVAL;
-		}
-		rc = range_add(o, &allowed, first, last);
-		if (rc < 0 || *end == '\0')
-			return rc;
-		if (*end != ',')
-			return -EINVAL;
-		p = end + 1;
-	}
-}
-
-static int
 word_add(const char **words, uint32_t *n, uint32_t max, const char *option, const char *word)
 {
 	if (*n == max)
@@ -229,6 +181,55 @@ options_parse(int argc, char **argv, struct options *o)
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;
+}
+
+/* The member `name` of a section, made where it is not there. */
+static void
+section_set(json_t *root, const char *section, const char *name, const char *value)
+{
+	json_t *o = json_object_get(root, section);
+
+	if (value == NULL)
+		return;
+	/* A section of a wrong type stays: the check of the whole names it. */
+	if (o == NULL) {
+		o = json_object();
+		json_object_set_new(root, section, o);
+	}
+	json_object_set_new(o, name, json_string(value));
+}
+
+static void
+ports_append(const struct options *o, json_t *root)
+{
+	if (json_array_size(o->ports) == 0)
+		return;
+	if (json_object_get(root, "ports") == NULL)
+		json_object_set_new(root, "ports", json_array());
+	json_array_extend(json_object_get(root, "ports"), o->ports);
+}
+
+int
+options_config(const struct options *o, struct config **out)
+{
+	struct rpc_error err = { .code = 0 };
+	json_t *root = NULL;
+	int rc = 0;
+
+	if (o->file != NULL)
+		rc = config_read(o->file, &root, &err);
+	else
+		root = json_object();
+	if (rc == 0) {
+		section_set(root, "rpc", "socket", o->rpc);
+		section_set(root, "workers", "cpus", o->cpu_list);
+		ports_append(o, root);
+		rc = config_parse(root, out, &err);
+	}
+	json_decref(root);
+	if (rc < 0)
+		fprintf(stderr, "ferryd: %s\n", err.message);
+	return rc;
 }
 
 void

@@ -4,12 +4,13 @@
 
 /* Inside of app/ferryd: the command line, and with it the configuration that ferryd starts from. */
 
+#include "config.h"
+
 #include <jansson.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OPTIONS_CPUS_MAX    64
 #define OPTIONS_PLUGINS_MAX 16
 #define OPTIONS_EAL_MAX     8
 
@@ -21,8 +22,6 @@ struct options {
 	bool interactive;
 	bool check;
 
-	uint32_t n_cpus;           /* 0: one worker, not pinned */
-	int cpus[OPTIONS_CPUS_MAX];
 	uint32_t n_plugins;
 	const char *plugins[OPTIONS_PLUGINS_MAX];
 	uint32_t n_eal;
@@ -35,11 +34,12 @@ enum options_verdict { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
 enum options_verdict options_parse(int argc, char **argv, struct options *o);
 
 /*
- * Reads a list of CPUs, "1,3-5".
+ * The configuration that file and command line make together; what both name, the command line
+ * decides.
  *
- * @return 0; -EINVAL: not such a list; -ENODEV: a CPU that this process may not use
+ * @return 0; -errno, said on stderr
  */
-int options_cpus(const char *list, struct options *o);
+int options_config(const struct options *o, struct config **out);
 
 void options_fini(struct options *o);
 
