@@ -22,7 +22,8 @@ class Ferryd(Process):
             rpc = Rpc(self.rpc_path)
         except OSError:
             return None
-        rpc.call("ferryd.version")
+        if rpc.call("ferryd.version")["pid"] != self.pid:
+            raise Failure(f"another ferryd answers on {self.rpc_path}")
         return rpc
 
     def call(self, method, **params):
