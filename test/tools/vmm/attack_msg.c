@@ -143,9 +143,7 @@ base_unstarted(struct attack *a)
 static int
 log_send(struct attack *a, uint64_t size, uint64_t offset, int fd)
 {
-	uint64_t body[2] = { size, offset };
-	int rc = vmm_front_send(a->g->front, VMM_SET_LOG_BASE, body, sizeof(body), &fd,
-				fd >= 0 ? 1 : 0);
+	int rc = vmm_front_send_log(a->g->front, fd, size, offset);
 
 	if (fd >= 0)
 		close(fd);

@@ -10,11 +10,11 @@
 
 #include "cmd.h"
 #include "fast.h"
+#include "gather.h"
 
 #define PAIRS_MAX 8
 #define BURST 64
 #define DRAIN_US 3000
-#define MSS 1448
 
 /* One direction of one pair of guests. */
 struct gen_way {
@@ -45,7 +45,7 @@ frame_make(const struct cmd *cmd, const struct vmm_guest *from, const struct vmm
 	memcpy(f.src, from->mac, 6);
 	memcpy(f.dst, to->mac, 6);
 	if (tcp)
-		vmm_frame_offload(&hdr, &f, MSS);
+		vmm_frame_offload(&hdr, &f, GATHER_MSS);
 	memcpy(out, &hdr, from->hdr_len);
 	vmm_frame_build(out + from->hdr_len, &f);
 	return from->hdr_len + f.len;
@@ -180,28 +180,6 @@ pids_read(struct gen *gen, const struct cmd *cmd)
 	return 0;
 }
 
-/* One broadcast frame, as from a guest that comes up: whoever had the address before has it no more. */
-static int
-announce(struct vmm_guest *g)
-{
-	struct vmm_frame f = { .dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, .len = 64, .raw = true };
-	int64_t until_us = cmd_now_us() + g->conf.deadline_ms * 1000LL;
-	uint8_t bytes[64];
-	int rc;
-
-	memcpy(f.src, g->mac, 6);
-	vmm_frame_build(bytes, &f);
-	rc = vmm_guest_send(g, 0, bytes, f.len, NULL);
-	if (rc == 0)
-		rc = vmm_guest_flush(g);
-	while (rc >= 0 && vmm_guest_unsent(g) > 0) {
-		rc = vmm_guest_reclaim(g);
-		if (cmd_now_us() > until_us)
-			rc = -ETIMEDOUT;
-	}
-	return rc < 0 ? rc : 0;
-}
-
 static int
 pair_open(struct cmd *cmd, struct gen_pair *p, unsigned int index)
 {
@@ -214,7 +192,7 @@ pair_open(struct cmd *cmd, struct gen_pair *p, unsigned int index)
 			rc = vmm_guest_open(p->guests[i]);
 	}
 	for (unsigned int i = 0; i < 2 && rc == 0; i++)
-		rc = announce(p->guests[i]);
+		rc = vmm_guest_announce(p->guests[i]);
 	for (unsigned int i = 0; i < 2 && rc == 0; i++)
 		rc = way_init(cmd, &p->ways[i], p->guests[i], p->guests[1 - i]);
 	/* Both addresses are learned, and caches warm, before anything counts. */

@@ -13,16 +13,18 @@ static void
 way_print(const struct stream_way *w)
 {
 	const struct vmm_guest *g = w->from;
-	uint64_t kicks = 0, suppressed = 0;
+	uint64_t kicks = 0, suppressed = 0, segments = 0;
 
+	for (uint32_t f = 0; f < STREAM_FLOWS_MAX; f++)
+		segments += w->gathers[f].segments;
 	for (unsigned int i = 0; i < g->n_queues; i++) {
 		kicks += g->queues[i].ring->stats.kicks;
 		suppressed += g->queues[i].ring->stats.kicks_suppressed;
 	}
 	printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"bytes\": %"
 	       PRIu64 ", \"kicks\": %" PRIu64 ", \"kicks_suppressed\": %" PRIu64
-	       ", \"interrupts\": %" PRIu64 "}", w->sent, w->received, w->written_off, w->bytes, kicks,
-	       suppressed, g->interrupts);
+	       ", \"interrupts\": %" PRIu64 ", \"segments\": %" PRIu64 "}", w->sent, w->received,
+	       w->written_off, w->bytes, kicks, suppressed, g->interrupts, segments);
 }
 
 static void
@@ -87,12 +89,14 @@ pair_run(struct cmd *cmd, struct vmm_guest *a, struct vmm_guest *b)
 	stream_init(s, a, b, cmd->flows != 0 ? cmd->flows : cmd->conf.pairs, cmd->size_min,
 		    cmd->size_max, cmd->conf.seed);
 	s->rate = cmd->rate;
+	s->tcp = !cmd->lossy;
 	if (cmd->poll)
 		s->nap_ms = 0;
 	rc = losses_judge(cmd, s, stream_run(s, frames));
 	if (rc == 0)
 		rc = guests_settle(s);
 	result_print(cmd, s, cmd_now_us() - start_us, rc);
+	stream_fini(s);
 	free(s);
 	return rc;
 }
@@ -112,6 +116,10 @@ cmd_pair(struct cmd *cmd)
 	rc = vmm_guest_open(a);
 	if (rc == 0)
 		rc = vmm_guest_open(b);
+	if (rc == 0)
+		rc = vmm_guest_announce(a);
+	if (rc == 0)
+		rc = vmm_guest_announce(b);
 	if (rc < 0)
 		cmd_fail(cmd, "start", rc);
 	else

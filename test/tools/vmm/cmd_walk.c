@@ -342,6 +342,8 @@ walk_open(struct walk *w)
 		if (rc == 0)
 			rc = vmm_guest_open(w->guests[i]);
 	}
+	for (unsigned int i = 0; i < 2 && rc == 0; i++)
+		rc = vmm_guest_announce(w->guests[i]);
 	if (rc == 0)
 		stream_init(&w->stream, w->guests[0], w->guests[1],
 			    cmd->flows != 0 ? cmd->flows : 4, cmd->size_min, cmd->size_max,

@@ -109,19 +109,19 @@ ip_write(uint8_t *out, const struct vmm_frame *f)
 static void
 udp_write(uint8_t *out, const struct vmm_frame *f)
 {
-	put16(out, 1024 + f->flow * 7919 % 60000);
+	put16(out, vmm_frame_port(f->flow));
 	put16(out + 2, 9);
 	put16(out + 4, f->len - ETH_LEN - IP_LEN);
 	/* UDP over IPv4 may leave its checksum out: ours covers more. */
 	put16(out + 6, 0);
 }
 
-/* The sequence number is that of a frame's first byte when every frame has a block of 64 KiB. */
+/* Every frame has 64 KiB of sequence numbers: the low half is the offset within the frame. */
 static void
 tcp_write(uint8_t *out, const uint8_t *ip, const struct vmm_frame *f)
 {
 	memset(out, 0, TCP_LEN);
-	put16(out, 1024 + f->flow * 7919 % 60000);
+	put16(out, vmm_frame_port(f->flow));
 	put16(out + 2, 9);
 	put16(out + 4, (uint32_t)f->seq);
 	put16(out + 8, 1);

@@ -378,6 +378,14 @@ vmm_front_send_mem(struct vmm_front *f, const struct vmm_mem *mem)
 			      (uint32_t)(8 + table.n * sizeof(table.regions[0])), fds, table.n);
 }
 
+int
+vmm_front_send_log(struct vmm_front *f, int fd, uint64_t size, uint64_t offset)
+{
+	uint64_t body[2] = { size, offset };
+
+	return vmm_front_send(f, VMM_SET_LOG_BASE, body, sizeof(body), &fd, fd < 0 ? 0 : 1);
+}
+
 /* Negotiation */
 
 static int

@@ -203,6 +203,35 @@ vmm_guest_send(struct vmm_guest *g, unsigned int pair, const void *frame, uint32
 	return 0;
 }
 
+/* Waits until everything that was sent is taken. */
+static int
+unsent_wait(struct vmm_guest *g)
+{
+	int rc = vmm_guest_flush(g);
+
+	while (rc >= 0 && vmm_guest_unsent(g) > 0) {
+		rc = vmm_guest_reclaim(g);
+		if (rc == 0) {
+			rc = vmm_guest_wait(&g, 1, g->conf.deadline_ms);
+			rc = rc == 0 ? -ETIMEDOUT : rc;
+		}
+	}
+	return rc < 0 ? rc : 0;
+}
+
+int
+vmm_guest_announce(struct vmm_guest *g)
+{
+	struct vmm_frame f = { .dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, .len = 60, .raw = true };
+	uint8_t bytes[60];
+	int rc;
+
+	memcpy(f.src, g->mac, 6);
+	vmm_frame_build(bytes, &f);
+	rc = vmm_guest_send(g, 0, bytes, f.len, NULL);
+	return rc < 0 ? rc : unsent_wait(g);
+}
+
 /* Receiving */
 
 /* What the next used buffer holds.  Returns 1, 0 or -EPROTO. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "guest_inner.h"
 
 #define BURST 32
 
@@ -16,10 +17,13 @@ way_init(struct stream *s, unsigned int i, struct vmm_guest *from, struct vmm_gu
 	const struct vmm_guest_conf *c = &to->conf;
 	uint32_t bufs = c->n_bufs > 0 ? c->n_bufs : 512;
 	uint32_t per_frame = c->mergeable ? (s->size_max + 12 + c->rx_buf - 1) / c->rx_buf : 1;
+	uint32_t segments = s->size_max / GATHER_MSS + 1;
 
 	w->from = from;
 	w->to = to;
 	w->first_flow = i * STREAM_FLOWS_MAX;
+	if (from->conf.offload && per_frame < segments)
+		per_frame = segments;
 	if (bufs > c->size)
 		bufs = c->size;
 	/* Chains that stay direct take as many descriptors as they have pieces. */
@@ -48,6 +52,14 @@ stream_init(struct stream *s, struct vmm_guest *a, struct vmm_guest *b, uint32_t
 	way_init(s, 1, b, a);
 }
 
+void
+stream_fini(struct stream *s)
+{
+	for (int i = 0; i < 2; i++)
+		for (uint32_t f = 0; f < STREAM_FLOWS_MAX; f++)
+			gather_fini(&s->ways[i].gathers[f]);
+}
+
 uint64_t
 stream_in_flight(const struct stream_way *w)
 {
@@ -72,11 +84,19 @@ rng_next(struct stream *s, uint32_t below)
 
 /* A flow keeps its kind, or a hash over ports would spread it over queues: every fourth is raw. */
 static void
-frame_kind(const struct stream *s, struct vmm_frame *frame, uint32_t f)
+frame_kind(const struct stream *s, const struct vmm_guest *from, struct vmm_frame *frame, uint32_t f)
 {
+	uint32_t min = VMM_FRAME_UDP_MIN;
+
 	frame->raw = f % 4 == 3 || s->size_max < VMM_FRAME_UDP_MIN;
-	if (!frame->raw && frame->len < VMM_FRAME_UDP_MIN)
-		frame->len = VMM_FRAME_UDP_MIN;
+	frame->tcp = s->tcp && f % 2 == 0 && guest_has(from, VIRTIO_NET_F_CSUM);
+	if (frame->tcp)
+		min = VMM_FRAME_TCP_MIN;
+	if (!frame->raw && frame->len < min)
+		frame->len = min;
+	if (frame->tcp && !guest_has(from, VIRTIO_NET_F_HOST_TSO4) &&
+	    frame->len > VMM_FRAME_TCP_PAYLOAD + GATHER_MSS)
+		frame->len = VMM_FRAME_TCP_PAYLOAD + GATHER_MSS;
 }
 
 /* Returns 1, 0 when the transmit ring is full, or -EPROTO. */
@@ -90,13 +110,16 @@ send_one(struct stream *s, struct stream_way *w)
 		.seq = flow->sent,
 		.len = s->size_min + rng_next(s, s->size_max - s->size_min + 1),
 	};
+	vmm_net_hdr hdr = { 0 };
 	int rc;
 
-	frame_kind(s, &frame, f);
+	frame_kind(s, w->from, &frame, f);
+	if (frame.tcp)
+		vmm_frame_offload(&hdr, &frame, GATHER_MSS);
 	memcpy(frame.src, w->from->mac, 6);
 	memcpy(frame.dst, w->to->mac, 6);
 	vmm_frame_build(s->frame, &frame);
-	rc = vmm_guest_send(w->from, f % w->from->conf.pairs, s->frame, frame.len, NULL);
+	rc = vmm_guest_send(w->from, f % w->from->conf.pairs, s->frame, frame.len, &hdr);
 	if (rc < 0)
 		return rc == -EAGAIN ? 0 : rc;
 	flow->sent++;
@@ -119,19 +142,14 @@ way_send(struct stream *s, struct stream_way *w, uint64_t until)
 	return n;
 }
 
-/* A frame arrived at w->to.  Returns 1 when it was one of the stream, 0, or -EPROTO. */
+/* A whole frame arrived at w->to.  Returns 1, or -EPROTO. */
 static int
-frame_account(struct stream *s, struct stream_way *w, uint32_t len)
+frame_account(struct stream *s, struct stream_way *w, const uint8_t *bytes, uint32_t len)
 {
 	struct vmm_frame frame;
 	uint32_t f;
-	int rc;
+	int rc = vmm_frame_parse(&frame, bytes, len, s->fault);
 
-	if (memcmp(s->frame, w->to->mac, 6) != 0 || !vmm_frame_ours(s->frame, len)) {
-		s->others++;
-		return 0;
-	}
-	rc = vmm_frame_parse(&frame, s->frame, len, s->fault);
 	if (rc < 0)
 		return rc;
 	f = frame.flow - w->first_flow;
@@ -148,19 +166,54 @@ frame_account(struct stream *s, struct stream_way *w, uint32_t len)
 	return 1;
 }
 
+/* The flow that a segment belongs to, by its port; NULL: none of ours. */
+static struct gather *
+gather_find(struct stream *s, struct stream_way *w)
+{
+	uint16_t port = (uint16_t)(s->frame[34] << 8 | s->frame[35]);
+
+	for (uint32_t f = 0; f < s->n_flows; f++)
+		if (vmm_frame_port(w->flows[f].id) == port)
+			return &w->gathers[f];
+	return NULL;
+}
+
+/* What w->to received is in s->frame.  Returns 0, or -EPROTO. */
+static int
+frame_receive(struct stream *s, struct stream_way *w, uint32_t len, const vmm_net_hdr *hdr)
+{
+	const uint8_t *bytes = s->frame;
+	struct gather *g = NULL;
+	int rc = (int)len;
+
+	if (memcmp(bytes, w->to->mac, 6) == 0 && s->tcp && gather_wants(bytes, len))
+		g = gather_find(s, w);
+	if (memcmp(bytes, w->to->mac, 6) != 0 || (g == NULL && !vmm_frame_ours(bytes, len))) {
+		s->others++;
+		return 0;
+	}
+	if (g != NULL)
+		rc = gather_add(g, w->to, s->frame, len, hdr, &bytes);
+	else if (hdr->flags != 0 || hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		return vmm_fault_set(s->fault, "frame without offloads got flags %u, gso_type %u",
+				     hdr->flags, hdr->gso_type);
+	return rc <= 0 ? rc : frame_account(s, w, bytes, (uint32_t)rc);
+}
+
 static int
 way_receive(struct stream *s, struct stream_way *w)
 {
+	vmm_net_hdr hdr;
 	int n = 0, len;
 
 	for (unsigned int q = 0; q < w->to->conf.pairs; q++) {
 		for (int i = 0; i < BURST; i++) {
 			int rc;
 
-			len = vmm_guest_recv(w->to, q, s->frame, sizeof(s->frame), NULL);
+			len = vmm_guest_recv(w->to, q, s->frame, sizeof(s->frame), &hdr);
 			if (len == 0)
 				break;
-			rc = len < 0 ? len : frame_account(s, w, (uint32_t)len);
+			rc = len < 0 ? len : frame_receive(s, w, (uint32_t)len, &hdr);
 			if (rc < 0)
 				return rc;
 			n++;

@@ -9,12 +9,13 @@
  * A window keeps what is in flight below what the receiver has buffers for: then nothing may be
  * lost, and every missing frame is a fault.
  *
- * Life     embedded; init once both guests are started.
+ * Life     embedded; init once both guests are connected, fini at the end.
  * Threads  one; it plays both guests.
  * Units    frames.
  * Source   none.
  */
 
+#include "gather.h"
 #include "vmm.h"
 
 #define STREAM_FLOWS_MAX 256
@@ -23,6 +24,7 @@
 struct stream_way {
 	struct vmm_guest *from, *to;
 	struct vmm_flow flows[STREAM_FLOWS_MAX];
+	struct gather gathers[STREAM_FLOWS_MAX];
 	uint32_t first_flow;
 	uint32_t window;        /* most frames in flight */
 	uint64_t sent, received, bytes;
@@ -38,15 +40,17 @@ struct stream {
 	uint32_t rng;
 	uint32_t rate;          /* frames per second and direction; 0: no limit */
 	uint32_t deadline_ms;   /* without any progress */
+	bool tcp;               /* every other flow is TCP with offloads; nothing may get lost then */
 	uint32_t nap_ms;        /* longest sleep for interrupts; 0: poll */
 	uint64_t others;        /* frames received that were not for us */
 	struct vmm_fault *fault;
 	uint8_t frame[VMM_FRAME_MAX + 1];
 };
 
-/** Prepares streams between two guests that are created (not necessarily connected). */
+/** Prepares streams between two guests that are connected. */
 void stream_init(struct stream *s, struct vmm_guest *a, struct vmm_guest *b, uint32_t n_flows,
 		 uint32_t size_min, uint32_t size_max, uint32_t seed);
+void stream_fini(struct stream *s);
 
 /**
  * Sends `frames[way]` more frames each way and receives until nothing is in flight.

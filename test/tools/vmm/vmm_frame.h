@@ -54,6 +54,13 @@ struct vmm_flow {
 	uint64_t missing;       /* numbers that were overtaken and may never arrive now */
 };
 
+/** Source port of a flow's UDP and TCP; flows below 60000 have ports of their own. */
+static inline uint16_t
+vmm_frame_port(uint32_t flow)
+{
+	return (uint16_t)(1024 + flow * 7919 % 60000);
+}
+
 /** Writes the frame.  @return 0; -EINVAL: length */
 int vmm_frame_build(uint8_t *out, const struct vmm_frame *f);
 

@@ -143,6 +143,9 @@ int vmm_front_ask_base(struct vmm_front *f, uint32_t index, uint32_t *base);
 /** SET_MEM_TABLE from a memory. */
 int vmm_front_send_mem(struct vmm_front *f, const struct vmm_mem *mem);
 
+/** SET_LOG_BASE, with its answer.  fd < 0: without descriptor.  @return as vmm_front_send() */
+int vmm_front_send_log(struct vmm_front *f, int fd, uint64_t size, uint64_t offset);
+
 /**
  * Sends bytes as they are, for malice: no header is added, nothing is awaited.
  *

@@ -178,6 +178,14 @@ int vmm_guest_send(struct vmm_guest *g, unsigned int pair, const void *frame, ui
 int vmm_guest_recv(struct vmm_guest *g, unsigned int pair, void *frame, uint32_t size,
 		   vmm_net_hdr *hdr);
 
+/**
+ * Broadcasts one frame, as a guest does that comes up, and waits until it is taken: whoever had this
+ * guest's address on another port has it no more.
+ *
+ * @return 0; -ETIMEDOUT; -EPROTO
+ */
+int vmm_guest_announce(struct vmm_guest *g);
+
 /** Takes back transmitted buffers of all pairs.  @return how many; -EPROTO */
 int vmm_guest_reclaim(struct vmm_guest *g);
 
