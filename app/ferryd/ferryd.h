@@ -53,6 +53,9 @@ int ferryd_read(struct ferryd *d, int fd, loop_fn *fn);
 int ferryd_timer(struct ferryd *d, uint64_t period_us, loop_fn *fn);
 int ferryd_signal(struct ferryd *d, int signo, loop_fn *fn);
 
+/* privileges.c: root's power that a switch does not need goes first of all. */
+int privileges_init(struct ferryd *d);
+
 /* eal.c: DPDK, with arguments that let any number of processes live side by side. */
 int eal_init(struct ferryd *d);
 void eal_fini(struct ferryd *d);

@@ -234,6 +234,7 @@ config_fini(struct ferryd *d)
 }
 
 static const struct module modules[] = {
+	{ "privileges", privileges_init, NULL },
 	{ "eal",     eal_init,     eal_fini },
 	{ "guard",   guard_init,   NULL },
 	{ "loop",    loop_init,    loop_fini },

@@ -49,7 +49,13 @@ on_end(void *arg)
 static void
 on_hangup(void *arg)
 {
-	LOG(NOTICE, "SIGHUP: logs reopened");
+	struct ferryd *d = arg;
+	struct rpc_error err = { .code = 0 };
+
+	if (config_log_set(&d->methods.log, &err) < 0)
+		LOG(ERR, "SIGHUP: %s", err.message);
+	else
+		LOG(NOTICE, "SIGHUP: log reopened");
 }
 
 int

@@ -21,6 +21,7 @@ static const struct rpc_param top_rows[] = {
 	{ "fdb", RPC_OBJECT },
 	{ "log", RPC_OBJECT },
 	{ "eal", RPC_STRING },
+	{ "privileges", RPC_STRING, .choices = "drop|keep" },
 	{ 0 },
 };
 
@@ -158,7 +159,7 @@ unique(json_t *seen, const char *value, const char *where, const char *name,
 		return 0;
 	}
 	rpc_member(member, sizeof(member), where, name);
-	return rpc_fail(err, -EINVAL, member, "\"%s\" is that of %s already", value,
+	return rpc_fail(err, -EINVAL, member, "%s is that of %s already", value,
 			json_string_value(first));
 }
 
@@ -190,8 +191,9 @@ static int
 parse_entry(json_t *o, const char *where, const json_t *names, json_t *seen,
 	    struct rpc_error *err)
 {
-	char member[sizeof(err->member)], text[32];
+	char member[sizeof(err->member)], text[64];
 	fdb_key_t key;
+	json_t *plain;
 	int rc = fdb_rpc_key(o, where, &key, err);
 
 	if (rc < 0)
@@ -201,8 +203,11 @@ parse_entry(json_t *o, const char *where, const json_t *names, json_t *seen,
 		rpc_member(member, sizeof(member), where, "port");
 		return rpc_expected(err, member, "a port of this file", json_object_get(o, "port"));
 	}
-	snprintf(text, sizeof(text), "%s vlan %d", json_string_value(json_object_get(o, "mac")),
-		 (int)(key >> 48));
+	/* an address may be spelled in two ways: what is compared is made from the key */
+	plain = fdb_rpc_config(key, "");
+	snprintf(text, sizeof(text), "%s in VLAN %d",
+		 json_string_value(json_object_get(plain, "mac")), (int)(key >> 48));
+	json_decref(plain);
 	return unique(seen, text, where, "mac", err);
 }
 
@@ -264,6 +269,8 @@ parse(struct config *c, struct rpc_error *err)
 	int rc = rpc_params_check(top_rows, c->json, "", err);
 
 	c->eal = json_string_value(json_object_get(c->json, "eal"));
+	if (rc == 0 && (o = json_object_get(c->json, "privileges")) != NULL)
+		c->privileges_keep = strcmp(json_string_value(o), "keep") == 0;
 	if (rc == 0 && (o = json_object_get(c->json, "rpc")) != NULL)
 		rc = parse_rpc(c, o, err);
 	if (rc == 0 && (o = json_object_get(c->json, "workers")) != NULL)

@@ -32,6 +32,7 @@ struct config_log {
 struct config {
 	json_t *json;            /**< all of it; a section that was not given is not there */
 	const char *eal;         /**< arguments for DPDK; NULL: none */
+	bool privileges_keep;    /**< root's capabilities are not dropped */
 	const char *rpc_socket;  /**< NULL: not given */
 	mode_t rpc_mode;         /**< 0: not given */
 	gid_t rpc_group;         /**< (gid_t)-1: not given */

@@ -61,7 +61,7 @@ log_now(const struct rpc_switch *sw)
 json_t *
 config_now(struct rpc_switch *sw)
 {
-	static const char *const start_only[] = { "rpc", "workers", "eal" };
+	static const char *const start_only[] = { "rpc", "workers", "eal", "privileges" };
 	json_t *c = json_object();
 
 	for (size_t i = 0; i < RTE_DIM(start_only); i++) {

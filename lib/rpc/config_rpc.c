@@ -21,7 +21,7 @@ config_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 static int
 check_start_only(const struct rpc_switch *sw, const struct config *c, struct rpc_error *err)
 {
-	static const char *const sections[] = { "rpc", "workers", "eal" };
+	static const char *const sections[] = { "rpc", "workers", "eal", "privileges" };
 
 	for (size_t i = 0; i < RTE_DIM(sections); i++) {
 		json_t *given = json_object_get(c->json, sections[i]);
