@@ -87,6 +87,8 @@ start(struct rpc_switch *sw, json_t *params, const char *name, const struct port
 	opts.fd = pipe_open(opts.file, err);
 	if (opts.fd < -1)
 		return opts.fd;
+	if (opts.fd >= 0)
+		opts.file = NULL;
 	rc = capture_start(sw->capture, &opts, why, sizeof(why));
 	if (rc < 0) {
 		if (opts.fd >= 0)
@@ -176,7 +178,7 @@ static const struct rpc_param start_params[] = {
 	{ "snaplen", RPC_INT, .min = 1, .max = CAPTURE_SNAPLEN_MAX,
 	  .help = "bytes kept of a frame (65535)" },
 	{ "frames", RPC_INT, .min = 1, .max = INT64_MAX, .help = "stop after so many frames" },
-	{ "bytes", RPC_INT, .min = 1, .max = INT64_MAX,
+	{ "bytes", RPC_INT, .min = 1024, .max = INT64_MAX,
 	  .help = "stop before the file is larger than that" },
 	{ "name", RPC_STRING, .min = 1, .max = 63, .help = "name of the capture (PORT-N)" },
 	{ 0 },

@@ -14,6 +14,8 @@
 
 #define LOG_LEVELS "emerg|alert|critical|error|warning|notice|info|debug"
 
+const char *const config_start_only[] = { "rpc", "workers", "eal", "privileges", NULL };
+
 static const struct rpc_param top_rows[] = {
 	{ "rpc", RPC_OBJECT },
 	{ "workers", RPC_OBJECT },

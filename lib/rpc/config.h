@@ -23,6 +23,9 @@
 
 struct rpc_switch;
 
+/** Sections that only a start can apply; ends with NULL. */
+extern const char *const config_start_only[];
+
 struct config_log {
 	char *file;      /**< NULL: stderr */
 	json_t *levels;  /**< object, pattern to level, in the order in which they were set */

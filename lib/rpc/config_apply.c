@@ -32,23 +32,44 @@ ports_now(const struct rpc_switch *sw)
 	return list;
 }
 
+static int
+entry_compare(const void *a, const void *b)
+{
+	const struct fdb_entry *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* Static entries by VLAN and address, so that equal states are equal files. */
+static json_t *
+entries_now(const struct rpc_switch *sw, uint32_t n_max)
+{
+	struct fdb_entry *entries = calloc(n_max + 1, sizeof(*entries));
+	json_t *list = json_array();
+	uint32_t iter = 0, n = 0;
+
+	while (entries != NULL && n < n_max && fdb_next(sw->fdb, &iter, &entries[n]) == 0)
+		n += entries[n].fixed;
+	if (n > 0)
+		qsort(entries, n, sizeof(*entries), entry_compare);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct port *p = port_by_number(sw->ports, entries[i].port);
+
+		if (p != NULL)
+			json_array_append_new(list, fdb_rpc_config(entries[i].key, port_name(p)));
+	}
+	free(entries);
+	return list;
+}
+
 static json_t *
 fdb_now(const struct rpc_switch *sw)
 {
-	json_t *entries = json_array();
 	struct fdb_stats stats;
-	struct fdb_entry e;
-	uint32_t iter = 0;
 
-	while (fdb_next(sw->fdb, &iter, &e) == 0) {
-		const struct port *p = port_by_number(sw->ports, e.port);
-
-		if (e.fixed && p != NULL)
-			json_array_append_new(entries, fdb_rpc_config(e.key, port_name(p)));
-	}
 	fdb_stats(sw->fdb, &stats);
 	return json_pack("{s:i, s:i, s:o}", "age", (int)stats.age_s, "quota", (int)stats.quota,
-			 "entries", entries);
+			 "entries", entries_now(sw, stats.n_fixed));
 }
 
 static json_t *
@@ -61,14 +82,13 @@ log_now(const struct rpc_switch *sw)
 json_t *
 config_now(struct rpc_switch *sw)
 {
-	static const char *const start_only[] = { "rpc", "workers", "eal", "privileges" };
 	json_t *c = json_object();
 
-	for (size_t i = 0; i < RTE_DIM(start_only); i++) {
-		json_t *section = json_object_get(sw->config->json, start_only[i]);
+	for (const char *const *name = config_start_only; *name != NULL; name++) {
+		json_t *section = json_object_get(sw->config->json, *name);
 
 		if (section != NULL)
-			json_object_set_new(c, start_only[i], json_deep_copy(section));
+			json_object_set_new(c, *name, json_deep_copy(section));
 	}
 	if (sw->log.file != NULL || json_object_size(sw->log.levels) > 0)
 		json_object_set_new(c, "log", log_now(sw));

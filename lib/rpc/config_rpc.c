@@ -21,14 +21,11 @@ config_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 static int
 check_start_only(const struct rpc_switch *sw, const struct config *c, struct rpc_error *err)
 {
-	static const char *const sections[] = { "rpc", "workers", "eal", "privileges" };
+	for (const char *const *name = config_start_only; *name != NULL; name++) {
+		json_t *given = json_object_get(c->json, *name);
 
-	for (size_t i = 0; i < RTE_DIM(sections); i++) {
-		json_t *given = json_object_get(c->json, sections[i]);
-		json_t *is = json_object_get(sw->config->json, sections[i]);
-
-		if (given != NULL && !json_equal(given, is))
-			return rpc_fail(err, -EBUSY, sections[i],
+		if (given != NULL && !json_equal(given, json_object_get(sw->config->json, *name)))
+			return rpc_fail(err, -EBUSY, *name,
 					"cannot change while ferryd runs: start it with this file");
 	}
 	return 0;

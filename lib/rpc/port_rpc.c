@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define SOCKET_PATH_MAX 107
+#define QUEUES_DEFAULT  8
 
 const struct rpc_param port_rpc_params[] = {
 	{ "name", RPC_STRING, true, 1, PORT_NAME_MAX - 1,
@@ -123,7 +124,7 @@ port_rpc_config(const struct port_opts *o)
 
 	if (o->client)
 		json_object_set_new(c, "role", json_string("client"));
-	if (o->n_queues != 0)
+	if (o->n_queues != 0 && (o->type != PORT_VHOST_USER || o->n_queues != QUEUES_DEFAULT))
 		json_object_set_new(c, "queues", json_integer(o->n_queues));
 	if (o->mode != 0)
 		json_object_set_new(c, "socket_mode", owner_mode_json(o->mode));
@@ -218,7 +219,7 @@ vhost_add(json_t *o, const struct port_opts *opts, const struct port_info *info)
 
 	json_object_update_new(o, json_pack("{s:s, s:s, s:i, s:b, s:i, s:o, s:o}",
 		"socket", opts->socket, "role", opts->client ? "client" : "server",
-		"queues", opts->n_queues == 0 ? 8 : opts->n_queues,
+		"queues", opts->n_queues == 0 ? QUEUES_DEFAULT : opts->n_queues,
 		"connected", s->connected, "connections", (int)s->generation,
 		"protocol_features", feature_protocol_json(s->protocol_features),
 		"memory", memory_json(s)));
