@@ -149,8 +149,8 @@ static void
 state_log(const struct session *s)
 {
 	if (s->state == SESSION_UP)
-		LOG_RL(INFO, "%s: up, %u rings started, %s, features %#" PRIx64, s->opts.name,
-		       n_started(s), session_packed(s) ? "packed" : "split", s->features);
+		LOG_RL(INFO, "%s: up, %s rings, features %#" PRIx64, s->opts.name,
+		       session_packed(s) ? "packed" : "split", s->features);
 	else if (s->state == SESSION_WAITING)
 		LOG_RL(INFO, "%s: waiting, %s", s->opts.name, s->reason);
 }
