@@ -12,7 +12,9 @@
  *
  * Life     one per process; each capture runs from capture_start() to capture_stop(), or until
  *          its file ends it (size or frame limit, write error: kept for show with the reason).
- * Threads  capture_view() and capture_frame(): workers; the rest: control.
+ * Threads  capture_view() and capture_frame(): workers; the rest: control.  The writer sleeps
+ *          without a timer while no capture runs, and tells control by EVENT_CAPTURE_ENDED when one
+ *          has ended by itself.
  * Units    bytes, nanoseconds since 1970
  * Source   draft-ietf-opsawg-pcapng; pcap-filter(7)
  */
@@ -41,10 +43,11 @@ struct capture_opts {
 	const char *filter;      /**< pcap-filter expression; NULL or "": everything */
 	uint32_t snaplen;        /**< 0: CAPTURE_SNAPLEN_MAX */
 	uint64_t frames_max;     /**< stop after so many; 0: never */
-	uint64_t bytes_max;      /**< stop before the file is larger; 0: never */
+	uint64_t bytes_max;      /**< stop before the file is larger, at least 1024; 0: never */
 	const char *file;        /**< path; NULL when fd is given */
 	int fd;                  /**< write here (a pipe from `capture start file=-`); -1: use file.
-				      Owned by the capture from success on. */
+				      On success the capture closes it: it writes through one of
+				      its own, so that nobody else's becomes non-blocking. */
 };
 
 struct capture_info {
@@ -76,14 +79,22 @@ void capture_destroy(struct capture *c);
  * Starts a capture.
  *
  * @param why  filled with one line on error: the filter's error with libpcap's words, the path
- * @return     0; -EINVAL: filter or option; -EEXIST: name or file in use; -errno of open(); -ENOMEM
+ * @return     0; -EINVAL: filter or option; -EEXIST: name or file in use; -ENOSPC: too many run;
+ *             -EBADF: fd is not for writing; -errno of open(); -ENOMEM
  */
 int capture_start(struct capture *c, const struct capture_opts *opts, char *why, size_t why_size);
 
-/** Stops one by name: after return its file is complete. @return 0; -ENOENT */
+/**
+ * Stops one by name and forgets it: after return its file is complete, each frame offered before
+ * the call is in it or in the drops of its closing block.  Waits for the disk, and for a slow
+ * reader of a pipe a tenth of a second; what the reader has not taken then is lost.
+ *
+ * @return  0; -ENOENT
+ */
 int capture_stop(struct capture *c, const char *name);
 
-/** Tells the names that files carry: call for each port that comes (name) or goes (NULL). */
+/** Tells the names that files carry: call for each port that comes (name) or goes (NULL).  A
+ *  capture of a port ends with it. */
 void capture_port_set(struct capture *c, uint16_t port, const char *name);
 
 /** Walks captures, running and ended. @param iter starts at 0  @return 0; -ENOENT: no more */
@@ -98,7 +109,9 @@ const struct capture_view *capture_view(const struct capture *c, uint16_t port);
  * Offers a frame to a port's captures.
  *
  * @param dir  CAPTURE_RX or CAPTURE_TX
- * @param iov  the frame from its destination address on, in pieces
+ * @param v    NULL is allowed: a capture may have ended since the caller looked
+ * @param iov  the frame from its destination address on, in pieces; a single one is not gathered
+ *             first, so in memory that a stranger writes, filter and file may see different bytes
  * @param len  sum of the pieces
  * @role       worker, between two quiescent points
  */
