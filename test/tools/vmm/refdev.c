@@ -224,6 +224,19 @@ chain_spoil(struct refdev *d, const struct refdev_chain *c)
 	}
 }
 
+bool
+refdev_take(struct refdev *d, struct refdev_chain *c)
+{
+	memset(c, 0, sizeof(*c));
+	return d->conf.packed ? packed_take(d, c) : split_take(d, c);
+}
+
+void
+refdev_return(struct refdev *d, const struct refdev_chain *c, uint32_t len)
+{
+	chain_return(d, c, c->id, len);
+}
+
 static uint32_t
 chain_pick(struct refdev *d)
 {
@@ -316,8 +329,7 @@ refdev_run(struct refdev *d, bool flush)
 	while (d->n_chains < REFDEV_CHAINS_MAX) {
 		struct refdev_chain *c = &d->chains[d->n_chains];
 
-		memset(c, 0, sizeof(*c));
-		if (!(d->conf.packed ? packed_take(d, c) : split_take(d, c)))
+		if (!refdev_take(d, c))
 			break;
 		d->n_chains++;
 	}

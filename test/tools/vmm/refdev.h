@@ -70,6 +70,12 @@ void refdev_init(struct refdev *d, const struct vmm_ring *r, uint32_t seed);
 /** Takes everything available, returns most of it (all with `flush`), interrupts if asked to. */
 void refdev_run(struct refdev *d, bool flush);
 
+/** Takes one chain.  @return false: none is available */
+bool refdev_take(struct refdev *d, struct refdev_chain *c);
+
+/** Returns one chain, with that length and without an interrupt. */
+void refdev_return(struct refdev *d, const struct refdev_chain *c, uint32_t len);
+
 /** As GET_VRING_BASE. */
 uint32_t refdev_base(const struct refdev *d);
 

@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "refdev.h"
+#include "selftest.h"
 #include "vmm.h"
 
 static unsigned int n_passed, n_failed;
 
-static void
+void
 story(const char *name, const char *detail, bool ok, const struct vmm_fault *fault)
 {
 	if (ok)
@@ -365,6 +366,7 @@ main(void)
 	faulty();
 	positions();
 	framing();
+	guests();
 	printf("%u passed, %u failed\n", n_passed, n_failed);
 	return n_failed == 0 ? 0 : 1;
 }
