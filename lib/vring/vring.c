@@ -22,10 +22,13 @@ has(uint64_t features, unsigned int bit)
 	return (features >> bit & 1) != 0;
 }
 
+/* A region may begin at any address: what is aligned for the guest need not be so here. */
 static void *
 area(const struct vring *r, gpa_t gpa, uint64_t len, uint64_t align)
 {
-	return gpa.v % align == 0 ? gmem_at(r->mem, gpa, len) : NULL;
+	void *p = gmem_at(r->mem, gpa, len);
+
+	return (gpa.v | (uintptr_t)p) % align == 0 ? p : NULL;
 }
 
 static bool

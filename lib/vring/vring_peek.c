@@ -75,7 +75,7 @@ table_gather(const struct vring *r, struct vring_batch *b, gpa_t gpa, uint32_t l
 	return VRING_BAD_NONE;
 }
 
-/* Finds an indirect table; one that crosses regions is legal and gathered. */
+/* Finds an indirect table; one that crosses regions or is not aligned is legal and gathered. */
 static enum vring_bad
 table_find(const struct vring *r, struct vring_batch *b, gpa_t gpa, uint32_t len,
 	   const struct vring_split_desc **out)
@@ -83,7 +83,7 @@ table_find(const struct vring *r, struct vring_batch *b, gpa_t gpa, uint32_t len
 	if (!r->indirect || len == 0 || len % sizeof(**out) != 0 || len > sizeof(b->table))
 		return VRING_BAD_INDIRECT;
 	*out = gmem_at(r->mem, gpa, len);
-	if (likely(*out != NULL))
+	if (likely(*out != NULL && (uintptr_t)*out % sizeof((*out)->addr) == 0))
 		return VRING_BAD_NONE;
 	*out = b->table;
 	return table_gather(r, b, gpa, len);
