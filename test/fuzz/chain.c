@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Descriptor chains: a guest that writes what it likes into its rings, between any two calls of
+ * lib/vring, against the second opinion of chain_ref.c.
+ *
+ *   u8 features, regions (see arena_lay), u16 size, refs of the three areas, u32 position, then
+ *   operations until the end: see the table below, and corpus_chain.py, which writes them.
+ */
+#include "chain_ref.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#define OPS_MAX 256
+
+#define X(id, name, text) [VRING_BAD_##id] = name,
+const char *const fuzz_names[] = { VRING_BADS(X) };
+#undef X
+const size_t fuzz_n_names = RTE_DIM(fuzz_names);
+const char *const fuzz_tokens[] = { NULL };
+
+static struct gmem *mem;
+static struct vring ring;
+static struct vring_batch batch;
+static uint32_t done;          /* chains of the batch that were given back */
+static struct ref_ring ref;
+static struct ref_chain chain;
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	arena_init();
+	return 0;
+}
+
+static uint64_t
+features_of(uint8_t bits)
+{
+	static const uint8_t numbers[] = {
+		VIRTIO_F_RING_PACKED, F_EVENT_IDX, F_INDIRECT_DESC,
+		VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF,
+	};
+	uint64_t features = 0;
+
+	for (uint32_t i = 0; i < RTE_DIM(numbers); i++)
+		features |= (uint64_t)(bits >> i & 1) << numbers[i];
+	return features;
+}
+
+/* What the ring's owner and everybody else may believe at any moment. */
+static void
+check_all(void)
+{
+	struct vring_pos pos = vring_pos(&ring);
+
+	FUZZ_CHECK(arena_same());
+	FUZZ_CHECK(vring_bad(&ring) < VRING_BAD_N);
+	fuzz_reach(vring_bad(&ring));
+	FUZZ_CHECK(pos.avail == pos.used && pos.avail_wrap == pos.used_wrap);
+	if (vring_bad(&ring) != VRING_BAD_SIZE && vring_bad(&ring) != VRING_BAD_ADDR)
+		FUZZ_CHECK(pos.used == ref.idx);
+	FUZZ_CHECK(!ref.packed || pos.used_wrap == ref.wrap);
+	FUZZ_CHECK(batch.n <= VRING_CHAINS_MAX && batch.n_segs <= VRING_SEGS_MAX);
+}
+
+/* Of its own: whether an area of a ring is aligned and inside of one region. */
+static bool
+area_sound(gpa_t gpa, uint64_t len, uint64_t align)
+{
+	int i = arena_region(gpa.v);
+
+	return i >= 0 && gpa.v % align == 0 && (uintptr_t)arena.regions[i].host % align ==
+	       arena.regions[i].gpa % align &&
+	       len <= arena.regions[i].size - (gpa.v - arena.regions[i].gpa);
+}
+
+static bool
+areas_sound(const struct vring_opts *o)
+{
+	uint64_t event = ref.event_idx ? 2 : 0;
+
+	if (ref.packed)
+		return area_sound(o->desc, 16ull * o->size, 16) &&
+		       area_sound(o->driver, 4, 4) && area_sound(o->device, 4, 4);
+	return area_sound(o->desc, 16ull * o->size, 16) &&
+	       area_sound(o->driver, 4 + 2ull * o->size + event, 2) &&
+	       area_sound(o->device, 4 + 8ull * o->size + event, 4);
+}
+
+static enum vring_bad
+start_expected(const struct vring_opts *o)
+{
+	if (o->size == 0 || o->size > VRING_SIZE_MAX ||
+	    (!ref.packed && __builtin_popcount(o->size) != 1))
+		return VRING_BAD_SIZE;
+	if (!areas_sound(o))
+		return VRING_BAD_ADDR;
+	return ref.packed && o->pos.used >= o->size ? VRING_BAD_INDEX : VRING_BAD_NONE;
+}
+
+static void
+start(const struct vring_opts *opts)
+{
+	enum vring_bad bad;
+
+	vring_batch_reset(&batch);
+	done = 0;
+	bad = vring_init(&ring, opts);
+	ref_init(&ref, opts);
+	FUZZ_CHECK(bad == vring_bad(&ring));
+	FUZZ_CHECK(bad == start_expected(opts));
+}
+
+/* The pieces of a chain are those of the model, and so are their pointers. */
+static void
+chain_check(const struct vring_chain *c)
+{
+	uint64_t len = 0;
+
+	FUZZ_CHECK(c->n_segs == chain.n && c->id == chain.id && c->n_slots == chain.n_slots);
+	FUZZ_CHECK(c->n_slots >= 1 && c->n_slots <= ref.opts.size);
+	FUZZ_CHECK(c->segs >= batch.segs && c->segs + c->n_segs <= batch.segs + batch.n_segs);
+	for (uint32_t i = 0; i < c->n_segs; i++) {
+		const struct vring_seg *s = &c->segs[i];
+		const struct gmem_region *r;
+
+		FUZZ_CHECK(s->gpa.v == chain.pieces[i].gpa && s->len == chain.pieces[i].len);
+		FUZZ_CHECK(s->len > 0 && arena_region(s->gpa.v) >= 0);
+		r = &arena.regions[arena_region(s->gpa.v)];
+		FUZZ_CHECK(s->host == r->host + (s->gpa.v - r->gpa));
+		FUZZ_CHECK(s->len <= r->size - (s->gpa.v - r->gpa));
+		len += s->len;
+	}
+	FUZZ_CHECK(c->len == RTE_MIN(len, (uint64_t)UINT32_MAX));
+}
+
+/* A batch is cut where a chain of full length might not fit. */
+static bool
+batch_full(void)
+{
+	return batch.n == VRING_CHAINS_MAX || (batch.n > 0 && batch.n_segs + ref.opts.size +
+					       GMEM_REGIONS_MAX > VRING_SEGS_MAX);
+}
+
+/* Why a chain that is there was not taken: it is bad, or would not fit. */
+static void
+refusal_check(void)
+{
+	enum vring_bad bad = ref_chain(&ref, VRING_SEGS_MAX - batch.n_segs, &chain);
+
+	if (batch.n == 0)
+		FUZZ_CHECK(bad != VRING_BAD_NONE && vring_bad(&ring) == bad);
+	else
+		FUZZ_CHECK((bad != VRING_BAD_NONE || batch_full()) &&
+			   vring_bad(&ring) == VRING_BAD_NONE);
+}
+
+static void
+peek_check(uint32_t before, uint32_t max)
+{
+	enum vring_bad bad = atomic_load(&mem->faulted) ? VRING_BAD_MEMORY : VRING_BAD_NONE;
+	uint32_t ready = bad == VRING_BAD_NONE ? ref_ready(&ref, max, &bad) : 0;
+	uint32_t n_segs = batch.n_segs;
+
+	batch.n_segs = 0;
+	for (uint32_t i = 0; i < before; i++)
+		batch.n_segs += batch.chains[i].n_segs;
+	for (uint32_t i = before; i < batch.n; i++) {
+		FUZZ_CHECK(i - before < ready && ref_available(&ref));
+		FUZZ_CHECK(ref_chain(&ref, VRING_SEGS_MAX - batch.n_segs, &chain) ==
+			   VRING_BAD_NONE);
+		batch.n_segs += chain.n;
+		chain_check(&batch.chains[i]);
+		ref_take(&ref, &chain);
+	}
+	FUZZ_CHECK(batch.n_segs == n_segs);
+	if (bad != VRING_BAD_NONE)
+		FUZZ_CHECK(batch.n == before && vring_bad(&ring) == bad);
+	else if (batch.n - before < ready && ref_available(&ref))
+		refusal_check();
+	else
+		FUZZ_CHECK(vring_bad(&ring) == VRING_BAD_NONE);
+}
+
+static void
+op_peek(struct fuzz_in *in, uint8_t arg)
+{
+	uint32_t max = arg == 15 ? VRING_CHAINS_MAX : arg + 1u, before = batch.n, got;
+	bool was_bad = vring_bad(&ring) != VRING_BAD_NONE;
+
+	if (before == 0) {
+		ref.next = ref.idx;
+		ref.next_wrap = ref.wrap;
+	}
+	got = vring_peek(&ring, &batch, max);
+	FUZZ_CHECK(got <= max && batch.n == before + got);
+	if (was_bad)
+		FUZZ_CHECK(got == 0);
+	else
+		peek_check(before, max);
+}
+
+/* Touches what a receiver would write, or a sender is read from: a fault ends the process. */
+static void
+chain_touch(const struct vring_chain *c)
+{
+	static volatile uint8_t sum;
+
+	for (uint32_t i = 0; i < c->n_segs; i++) {
+		const struct vring_seg *s = &c->segs[i];
+
+		if (ref.opts.writable) {
+			s->host[0] = (uint8_t)i;
+			s->host[s->len - 1] = (uint8_t)i;
+			arena_accept(s->host, 1);
+			arena_accept(s->host + s->len - 1, 1);
+		} else {
+			sum = (uint8_t)(sum + s->host[0] + s->host[s->len - 1]);
+		}
+	}
+}
+
+static void
+op_put(struct fuzz_in *in, uint8_t arg)
+{
+	uint8_t how = fuzz_u8(in);
+
+	for (uint32_t i = 0; i <= arg && done < batch.n; i++) {
+		const struct vring_chain *c = &batch.chains[done++];
+		uint32_t len = how == 1 ? c->len : how;
+
+		chain_touch(c);
+		vring_put(&ring, c, len);
+		ref_put(&ref, c->id, c->n_slots, len);
+		FUZZ_CHECK(ring.idx == ref.idx);
+	}
+}
+
+static void
+op_publish(struct fuzz_in *in, uint8_t arg)
+{
+	bool call = vring_publish(&ring);
+	int expected = ref_publish(&ref);
+
+	FUZZ_CHECK(expected < 0 || call == (expected > 0));
+}
+
+static void
+op_arm(struct fuzz_in *in, uint8_t arg)
+{
+	bool good = vring_bad(&ring) == VRING_BAD_NONE, ready = vring_arm(&ring);
+	struct ref_ring at = ref;
+
+	at.next = ref.idx;
+	at.next_wrap = ref.wrap;
+	if (good)
+		ref_arm(&ref);
+	FUZZ_CHECK(ready == (good && ref_available(&at)));
+}
+
+static void
+op_disarm(struct fuzz_in *in, uint8_t arg)
+{
+	if (vring_bad(&ring) == VRING_BAD_NONE)
+		ref_disarm(&ref);
+	vring_disarm(&ring);
+}
+
+static void
+op_reset(struct fuzz_in *in, uint8_t arg)
+{
+	vring_batch_reset(&batch);
+	done = 0;
+}
+
+/* Stop and start where it was: what a change of provider or memory does. */
+static void
+op_restart(struct fuzz_in *in, uint8_t arg)
+{
+	struct vring_opts opts = ref.opts;
+
+	op_publish(in, arg);
+	opts.pos = vring_pos(&ring);
+	start(&opts);
+}
+
+static void
+op_fault(struct fuzz_in *in, uint8_t arg)
+{
+	atomic_store(&mem->faulted, true);
+}
+
+static gpa_t
+behind(gpa_t gpa, uint64_t off)
+{
+	return (gpa_t){ gpa.v + off };
+}
+
+static void
+op_poke(struct fuzz_in *in, uint8_t arg)
+{
+	gpa_t at = arena_ref(in);
+	uint8_t data[256], len = fuzz_u8(in);
+
+	fuzz_take(in, data, len);
+	arena_write(at, data, len);
+}
+
+/* A descriptor with an address of the memory.  Of a packed one `next` is the id, and with `arg`
+ * it is available (1) or used (2) for the driver's side of the ring as it stands. */
+static void
+desc_write(struct fuzz_in *in, gpa_t table, uint8_t arg)
+{
+	uint16_t slot = fuzz_u16(in);
+	struct vring_split_desc d = { .addr = arena_ref(in).v };
+	uint16_t flags, next;
+
+	d.len = fuzz_u32(in);
+	flags = fuzz_u16(in);
+	next = fuzz_u16(in);
+	if (ref.packed && (arg & 3) != 0)
+		flags = (flags & 7) | ((arg & 1) == ref.wrap ? DESC_F_AVAIL :
+							       DESC_F_USED);
+	d.flags = ref.packed ? next : flags;
+	d.next = ref.packed ? flags : next;
+	arena_write(behind(table, 16ull * slot), &d, sizeof(d));
+}
+
+static void
+op_desc(struct fuzz_in *in, uint8_t arg)
+{
+	desc_write(in, ref.opts.desc, arg);
+}
+
+static void
+op_table(struct fuzz_in *in, uint8_t arg)
+{
+	desc_write(in, arena_ref(in), arg);
+}
+
+static void
+op_raw(struct fuzz_in *in, uint8_t arg)
+{
+	uint16_t slot = fuzz_u16(in);
+	uint8_t data[16];
+
+	fuzz_take(in, data, sizeof(data));
+	arena_write(behind(ref.opts.desc, 16ull * slot), data, sizeof(data));
+}
+
+static void
+avail_set(uint16_t idx)
+{
+	arena_write(behind(ref.opts.driver, 2), &idx, sizeof(idx));
+}
+
+/* Makes heads available, `arg` + 1 of them, from one on. */
+static void
+op_push(struct fuzz_in *in, uint8_t arg)
+{
+	uint16_t head = fuzz_u16(in), idx = 0;
+
+	arena_read(behind(ref.opts.driver, 2), &idx, sizeof(idx));
+	for (uint32_t i = 0; i <= arg; i++, head++, idx++)
+		arena_write(behind(ref.opts.driver, 4 + 2ull * (idx & (ref.opts.size - 1))),
+			    &head, sizeof(head));
+	avail_set(idx);
+}
+
+static void
+op_avail(struct fuzz_in *in, uint8_t arg)
+{
+	avail_set(fuzz_u16(in));
+}
+
+static void
+op_event(struct fuzz_in *in, uint8_t arg)
+{
+	uint16_t value = fuzz_u16(in), flags = fuzz_u16(in);
+
+	if (ref.packed) {
+		arena_write(ref.opts.driver, &value, sizeof(value));
+		arena_write(behind(ref.opts.driver, 2), &flags, sizeof(flags));
+	} else {
+		arena_write(ref.opts.driver, &flags, sizeof(flags));
+		if (ref.event_idx)
+			arena_write(behind(ref.opts.driver, 4 + 2ull * ref.opts.size), &value,
+				    sizeof(value));
+	}
+}
+
+/* Operation in the low nibble of a byte, `arg` in the high one. */
+static void (*const ops[16])(struct fuzz_in *in, uint8_t arg) = {
+	op_poke, op_desc, op_table, op_raw, op_push, op_avail, op_event,
+	op_peek, op_put, op_publish, op_arm, op_disarm, op_reset, op_restart, op_fault, op_peek,
+};
+
+static void
+run(struct fuzz_in *in, uint8_t features)
+{
+	struct vring_opts opts = { .mem = mem, .features = features_of(features) };
+
+	opts.writable = (features & 0x20) != 0;
+	opts.size = fuzz_u16(in);
+	opts.desc = arena_ref(in);
+	opts.driver = arena_ref(in);
+	opts.device = arena_ref(in);
+	opts.pos = vring_pos_decode((features & 1) != 0, fuzz_u32(in));
+	start(&opts);
+	check_all();
+	if (vring_bad(&ring) == VRING_BAD_SIZE || vring_bad(&ring) == VRING_BAD_ADDR)
+		return;
+	for (uint32_t i = 0; i < OPS_MAX && in->left > 0; i++) {
+		uint8_t op = fuzz_u8(in);
+
+		ops[op & 15](in, op >> 4);
+		check_all();
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_in in = { data, size };
+	uint8_t features = fuzz_u8(&in);
+	bool sound = arena_lay(&in);
+	int rc = gmem_create(arena.regions, arena.n, 0, &mem);
+
+	FUZZ_CHECK((rc == 0) == sound);
+	if (rc < 0)
+		return 0;
+	run(&in, features);
+	gmem_destroy(mem);
+	return 0;
+}
