@@ -90,11 +90,16 @@ rig_start(void)
 static void
 rig_stop(void)
 {
+	uint32_t iter = 0;
+	struct port *p;
+
 	telemetry_fini();
 	rpc_switch_fini(&rig.sw);
 	rpc_destroy(rig.sw.rpc);
-	ports_destroy(rig.sw.ports);
+	while ((p = port_next(rig.sw.ports, &iter)) != NULL)
+		port_del(rig.sw.ports, p);
 	worker_set_destroy(rig.sw.workers);
+	ports_destroy(rig.sw.ports);
 	capture_destroy(rig.capture);
 	fdb_destroy(rig.fdb);
 	swdev_pool_destroy(rig.pool);
