@@ -83,7 +83,7 @@ boot() {
 	pids+=($!)
 	qemu-system-x86_64 -accel tcg -m 131080K -nodefaults -no-user-config -nographic \
 		-object memory-backend-memfd,id=m,size=131080K,share=on -numa node,memdev=m \
-		-kernel "$KERNEL" -initrd "$INITRD" -append 'console=ttyS0 quiet nokaslr mitigations=off' \
+		-kernel "$KERNEL" -initrd "$INITRD" -append 'console=ttyS0 quiet nokaslr mitigations=off no_timer_check' \
 		-chardev "pipe,id=console,path=$work/$name" -serial chardev:console \
 		-chardev "socket,id=port,path=$work/$name.sock,reconnect=1" \
 		-netdev vhost-user,id=net,chardev=port \

@@ -9,7 +9,7 @@ from ferry.process import wait_until
 from ferry.story import tell
 from ferry.traffic import Stream, expect, flowing, stream
 
-ROUNDS = 5
+ROUNDS = 4
 
 
 def boot(story, name, number, packed):
@@ -50,7 +50,7 @@ def story(s):
         guest.configure(f"{address}/24")
 
     with s.check(f"{ROUNDS} ports come, flood and go under a stream, which stays intact"):
-        flow = Stream(vm1, vm2, "10.0.0.2", seconds=20, limit=90)
+        flow = Stream(vm1, vm2, "10.0.0.2", seconds=15, limit=90)
         for number in range(ROUNDS):
             add_use_delete(s, daemon, number)
         flow.finish()
@@ -58,7 +58,7 @@ def story(s):
         left = {entry["port"] for entry in daemon.call("fdb.show")} - {"vm1", "vm2"}
         expect(not left, f"left behind: {left}")
     with s.check("the port of a guest goes under a stream and comes back: so does the guest"):
-        flow = Stream(vm1, vm2, "10.0.0.2", seconds=10, limit=90)
+        flow = Stream(vm1, vm2, "10.0.0.2", seconds=8, limit=90)
         flowing(daemon, "vm1")
         daemon.call("port.del", name="vm1")
         expect(names(daemon) == ["vm2"], f"ports are {names(daemon)}")

@@ -93,6 +93,7 @@ def story(s):
         daemon.call("port.add", name="up0", type="ethdev", devargs="net_tap0,iface=ferry0")
         network.need("ip", "addr", "add", f"{HOST}/24", "dev", "ferry0")
         network.need("ip", "link", "set", "ferry0", "up")
+        vm1.need("ip neigh flush dev eth0")  # a new tap has a new address
         vm1.reaches(HOST)
 
 
