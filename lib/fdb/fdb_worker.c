@@ -43,7 +43,8 @@ cache_get(struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *keys, ui
 		if (likely(c->keys[way] == keys[i] && c->versions[way] == version)) {
 			values[i] = c->values[way];
 			found |= UINT32_C(1) << i;
-		} else {
+		} else if (key_learnable(keys[i])) {
+			/* A group address is in nobody's table: it costs no probe. */
 			ask->versions[i] = version;
 			ask->missed[ask->n_missed++] = i;
 		}
