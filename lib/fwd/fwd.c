@@ -113,6 +113,7 @@ ring_turn(struct fwd *f, const struct swdev_ring *r, bool *left)
 		return 0;
 	}
 	f->src = f->ports->ports[r->port];
+	f->home = r->home;
 	if (unlikely(f->src == NULL))
 		return 0;
 	f->lane = fwd_lane(f, f->src);
@@ -151,6 +152,15 @@ fwd_turn(struct fwd *f, struct fwd_turn *out)
 		out->frames += fwd_eth_turn(f, &f->ports->workers[w].polls[i]);
 }
 
+/* Where no kick can come the ring is polled, at the pace of a bounded sleep. */
+static bool
+ring_arm(const struct swdev_ring *r, bool *bounded)
+{
+	if (r->kickfd < 0)
+		*bounded = true;
+	return vring_arm(&r->state->ring);
+}
+
 static bool
 poll_arm(struct fwd *f, const struct port_poll *p, bool *bounded)
 {
@@ -169,7 +179,7 @@ fwd_arm(struct fwd *f, bool *bounded)
 	views_load(f);
 	*bounded = false;
 	for (uint32_t i = 0; i < f->rings->workers[w].n; i++)
-		ready |= vring_arm(&f->rings->workers[w].rings[i]->state->ring);
+		ready |= ring_arm(f->rings->workers[w].rings[i], bounded);
 	for (uint32_t i = 0; i < f->ports->workers[w].n; i++)
 		ready |= poll_arm(f, &f->ports->workers[w].polls[i], bounded);
 	return ready;
@@ -198,6 +208,7 @@ fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len)
 
 	views_load(f);
 	f->src = f->ports->ports[port];
+	f->home = f->worker;
 	if (f->src == NULL)
 		return;
 	f->lane = fwd_lane(f, f->src);

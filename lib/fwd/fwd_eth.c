@@ -215,6 +215,7 @@ fwd_eth_turn(struct fwd *f, const struct port_poll *poll)
 		return 0;
 	f->n = n;
 	f->src = poll->port;
+	f->home = poll->queue % cross_n_workers(f->opts.cross);
 	f->lane = fwd_lane(f, poll->port);
 	mbufs_read(f);
 	fwd_classify(f);

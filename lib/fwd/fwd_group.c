@@ -9,7 +9,8 @@
 
 /*
  * A guest with as many receive rings as there are workers gives each worker its own, so that
- * nobody waits for a claim; the flow's hash picks among them.
+ * nobody waits for a claim; the flow's hash picks among them.  A source keeps the share of the
+ * worker that served it first: one that moves would else overtake itself on another ring.
  */
 static const struct swdev_ring *
 rx_ring(const struct fwd *f, const struct swdev_live *live, struct fwd_frame *fr)
@@ -21,8 +22,8 @@ rx_ring(const struct fwd *f, const struct swdev_live *live, struct fwd_frame *fr
 		return live->rx[0];
 	if (live->n_rx < n_workers)
 		return live->rx[fwd_frame_hash(fr) % live->n_rx];
-	mine = (live->n_rx - f->worker + n_workers - 1) / n_workers;
-	return live->rx[f->worker + fwd_frame_hash(fr) % mine * n_workers];
+	mine = (live->n_rx - f->home + n_workers - 1) / n_workers;
+	return live->rx[f->home + fwd_frame_hash(fr) % mine * n_workers];
 }
 
 static struct fwd_group *
@@ -48,7 +49,7 @@ eth_group_add(struct fwd *f, uint8_t frame, const struct port_live *to)
 	struct fwd_group *g = group_find(f, NULL, to);
 
 	g->eth = to;
-	g->queue = (uint16_t)(f->worker % to->n_txq);
+	g->queue = (uint16_t)(f->home % to->n_txq);
 	g->frames[g->n++] = frame;
 	return DROP_NONE;
 }

@@ -60,6 +60,7 @@ struct fwd {
 
 	/* The burst. */
 	const struct port_live *src;
+	uint32_t home;                        /* worker that served the source first */
 	struct stats_lane *lane;              /* of the source port */
 	uint32_t n;
 	struct fwd_frame frames[FWD_BURST];

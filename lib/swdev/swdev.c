@@ -113,10 +113,11 @@ ring_prepare(struct swdev *d, const struct vdev_cfg *cfg, uint16_t i, struct swd
 	/* What the last backend left there must not keep the driver from its kicks, or at them. */
 	vring_disarm(&state->ring);
 	if (i % 2 == 1 && d->workers[i] == WORKER_NONE)
-		d->workers[i] = pool_assign(d->pool);
+		d->homes[i] = d->workers[i] = pool_assign(d->pool);
 	*out = (struct swdev_ring){
 		.state = state, .kickfd = r->kickfd, .callfd = r->callfd, .enabled = r->enabled,
-		.index = i, .port = d->port, .worker = d->workers[i], .stats = d->stats,
+		.index = i, .port = d->port, .worker = d->workers[i], .home = d->homes[i],
+		.stats = d->stats,
 	};
 }
 
@@ -143,7 +144,7 @@ swdev_start(struct vdev *dev, const struct vdev_cfg *cfg)
 		return -EBUSY;
 	if ((cfg->features & ~dev->features) != 0)
 		return -ENOTSUP;
-	rc = pool_reserve(d->pool, d->port, cfg->n_rings);
+	rc = pool_reserve(d->pool, d, cfg->n_rings);
 	if (rc == 0)
 		rc = states_create(d, cfg);
 	if (rc < 0)
@@ -174,9 +175,14 @@ swdev_stop(struct vdev *dev, struct vring_pos *pos)
 	struct swdev *d = swdev_of(dev);
 
 	pool_publish(d->pool, d, NULL);
-	for (uint16_t i = 0; i < d->n_rings; i++)
-		if (d->started[i])
-			pos[i] = vring_pos(&d->states[i].ring);
+	for (uint16_t i = 0; i < d->n_rings; i++) {
+		if (!d->started[i])
+			continue;
+		pos[i] = vring_pos(&d->states[i].ring);
+		/* Counters only grow, but what counted goes. */
+		d->before[i].chains += d->states[i].chains;
+		d->before[i].calls += d->states[i].calls;
+	}
 	states_destroy(d);
 }
 
@@ -241,8 +247,8 @@ swdev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out)
 	out->bad = vring_bad(&state->ring);
 	out->running = out->bad == VRING_BAD_NONE;
 	out->worker = qid % 2 == 1 ? d->workers[qid] : WORKER_NONE;
-	out->chains = __atomic_load_n(&state->chains, __ATOMIC_RELAXED);
-	out->calls = __atomic_load_n(&state->calls, __ATOMIC_RELAXED);
+	out->chains = d->before[qid].chains + __atomic_load_n(&state->chains, __ATOMIC_RELAXED);
+	out->calls = d->before[qid].calls + __atomic_load_n(&state->calls, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -251,7 +257,7 @@ swdev_destroy(struct vdev *dev)
 {
 	struct swdev *d = swdev_of(dev);
 
-	pool_reserve(d->pool, d->port, 0);
+	pool_reserve(d->pool, d, 0);
 	for (uint32_t i = 0; i < VDEV_RINGS_MAX; i++)
 		pool_reassign(d->pool, d->workers[i], WORKER_NONE);
 	free(d);

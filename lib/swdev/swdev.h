@@ -45,6 +45,8 @@ struct swdev_ring {
 	uint16_t index;
 	uint16_t port;
 	uint16_t worker;         /**< transmit rings: who polls */
+	uint16_t home;           /**< transmit rings: who polled first; what is chosen by worker is
+				      chosen by this, so that a move does not reorder a flow */
 	struct stats *stats;     /**< of the port */
 };
 

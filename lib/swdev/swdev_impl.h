@@ -30,7 +30,12 @@ struct swdev {
 	struct swdev_state *states;   /* n_rings, from start to stop */
 	bool *started;                /* n_rings */
 	struct swdev_set *set;        /* published */
+	uint16_t n_reserved;          /* rings that the pool has room for; kept over stops */
+	struct {
+		uint64_t chains, calls;
+	} before[VDEV_RINGS_MAX];     /* counted until the last stop */
 	uint16_t workers[VDEV_RINGS_MAX]; /* who polls a transmit ring; kept over restarts */
+	uint16_t homes[VDEV_RINGS_MAX];   /* who polled it first */
 };
 
 /* Builds what a device publishes, with the fds and flags of `rings`. */
@@ -43,7 +48,7 @@ void swdev_set_destroy(struct swdev_set *set);
  * Everything below takes the pool's mutex and returns after a grace period: nobody sees the
  * device's former set any more.
  */
-int pool_reserve(struct swdev_pool *pool, uint16_t port, uint16_t n_rings);
+int pool_reserve(struct swdev_pool *pool, struct swdev *d, uint16_t n_rings);
 void pool_publish(struct swdev_pool *pool, struct swdev *d, struct swdev_set *set);
 /* Assigns a transmit ring to the worker that has the fewest. */
 uint16_t pool_assign(struct swdev_pool *pool);

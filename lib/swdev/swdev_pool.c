@@ -26,7 +26,6 @@ struct swdev_pool {
 	uint32_t turn;
 	uint32_t room;                       /* length of each list */
 	uint32_t reserved;                   /* rings that devices may publish */
-	uint16_t reserved_by[SWDEV_PORTS_MAX];
 	struct swdev_set *sets[SWDEV_PORTS_MAX];
 	uint32_t loads[CROSS_WORKERS_MAX];   /* transmit rings assigned, running or not */
 	int epfds[CROSS_WORKERS_MAX];
@@ -140,14 +139,15 @@ view_swap(struct swdev_pool *pool)
 }
 
 int
-pool_reserve(struct swdev_pool *pool, uint16_t port, uint16_t n_rings)
+pool_reserve(struct swdev_pool *pool, struct swdev *d, uint16_t n_rings)
 {
 	uint32_t room;
 	int rc = 0;
 
 	pthread_mutex_lock(&pool->lock);
-	pool->reserved += n_rings - pool->reserved_by[port];
-	pool->reserved_by[port] = n_rings;
+	/* By device, not by port: while a port changes its device it has two. */
+	pool->reserved += n_rings - d->n_reserved;
+	d->n_reserved = n_rings;
 	room = RTE_MAX(pool->room, pool->reserved);
 	if (room > pool->room) {
 		/* Published lists cannot be moved: a view on new ones replaces the old. */
