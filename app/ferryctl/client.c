@@ -192,6 +192,16 @@ client_ask(struct client *c, const char *method, json_t *params)
 	return result;
 }
 
+bool
+client_foreign(const struct client *c)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       peer.uid != geteuid();
+}
+
 json_t *
 client_methods(struct client *c)
 {

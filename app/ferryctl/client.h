@@ -11,6 +11,8 @@
 
 #include <jansson.h>
 
+#include <stdbool.h>
+
 /** Exit statuses of ferryctl, and what a command returns. */
 enum status {
 	STATUS_OK = 0,
@@ -36,6 +38,9 @@ enum status client_call(struct client *c, const char *method, json_t *params, js
 
 /** Like client_call(), in silence: for completion.  @return new reference; NULL */
 json_t *client_ask(struct client *c, const char *method, json_t *params);
+
+/** Whether ferryd runs as another user. */
+bool client_foreign(const struct client *c);
 
 /** The rows of rpc.show; NULL: told on stderr. */
 json_t *client_methods(struct client *c);

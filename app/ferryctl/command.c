@@ -99,7 +99,7 @@ stream_run(struct shell *s, struct words *w, const struct stream *how)
 	const char *key;
 	struct fifo f;
 	enum status st;
-	int rc = fifo_create(s->path, &f);
+	int rc = fifo_create(s->path, client_foreign(s->client), &f);
 
 	if (rc < 0) {
 		fprintf(stderr, "ferryctl: %sno pipe: %s\n", client_where, strerror(-rc));

@@ -14,8 +14,15 @@
 
 static volatile sig_atomic_t interrupted;
 
+/* The umask may have taken what another user's ferryd needs. */
 static int
-create_in(const char *folder, int len, struct fifo *out)
+open_to_others(const struct fifo *f)
+{
+	return chmod(f->path, 0602) < 0 || chmod(f->folder, 0711) < 0 ? -errno : 0;
+}
+
+static int
+create_in(const char *folder, int len, bool foreign, struct fifo *out)
 {
 	if (len <= 0 || snprintf(out->folder, sizeof(out->folder), "%.*s/ferryctl-XXXXXX", len,
 				 folder) >= (int)sizeof(out->folder))
@@ -23,7 +30,7 @@ create_in(const char *folder, int len, struct fifo *out)
 	if (mkdtemp(out->folder) == NULL)
 		return -errno;
 	snprintf(out->path, sizeof(out->path), "%s/pipe", out->folder);
-	if (mkfifo(out->path, 0600) == 0) {
+	if (mkfifo(out->path, 0600) == 0 && (!foreign || open_to_others(out) == 0)) {
 		out->fd = open(out->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		if (out->fd >= 0)
 			return 0;
@@ -33,19 +40,19 @@ create_in(const char *folder, int len, struct fifo *out)
 }
 
 int
-fifo_create(const char *socket_path, struct fifo *out)
+fifo_create(const char *socket_path, bool foreign, struct fifo *out)
 {
 	const char *slash = strrchr(socket_path, '/');
 	const char *run = getenv("XDG_RUNTIME_DIR"), *tmp = getenv("TMPDIR");
 	int rc = -ENOENT;
 
 	if (socket_path[0] == '/')
-		rc = create_in(socket_path, (int)(slash - socket_path), out);
+		rc = create_in(socket_path, (int)(slash - socket_path), foreign, out);
 	if (rc < 0 && run != NULL && run[0] == '/')
-		rc = create_in(run, (int)strlen(run), out);
+		rc = create_in(run, (int)strlen(run), foreign, out);
 	if (rc < 0 && tmp != NULL && tmp[0] == '/')
-		rc = create_in(tmp, (int)strlen(tmp), out);
-	return rc < 0 ? create_in("/tmp", 4, out) : 0;
+		rc = create_in(tmp, (int)strlen(tmp), foreign, out);
+	return rc < 0 ? create_in("/tmp", 4, foreign, out) : 0;
 }
 
 void

@@ -8,20 +8,23 @@
  * descriptors, our working folder or our /tmp.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct fifo {
 	int fd;          /**< reading end */
-	char folder[96]; /**< of mode 0700, holds nothing else */
+	char folder[96]; /**< closed to others, holds nothing else */
 	char path[104];
 };
 
 /**
  * Makes it beside ferryd's socket, which both sides see, else in the folders of the user.
  *
- * @return  0; -errno
+ * @param foreign  ferryd is another user: it may write too, who knows the name, which cannot be
+ *                 listed and goes as soon as ferryd has opened it
+ * @return         0; -errno
  */
-int fifo_create(const char *socket_path, struct fifo *out);
+int fifo_create(const char *socket_path, bool foreign, struct fifo *out);
 
 /** Removes the name; who has opened it keeps it. */
 void fifo_unlink(const struct fifo *f);

@@ -2,6 +2,7 @@
 #include "rpc_switch.h"
 #include "nearest.h"
 #include "rates.h"
+#include "telemetry.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,12 +36,13 @@ rpc_switch_init(struct rpc_switch *sw)
 			       &sw->event_watch);
 	for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)
 		rpc_add(sw->rpc, tables[i], sw);
-	return rc;
+	return rc < 0 ? rc : telemetry_init(sw->loop, sw->rpc);
 }
 
 void
 rpc_switch_fini(struct rpc_switch *sw)
 {
+	telemetry_fini();
 	loop_watch_destroy(sw->event_watch);
 	sw->event_watch = NULL;
 	rates_destroy(sw->rates);

@@ -42,13 +42,13 @@ struct rpc_switch {
 };
 
 /**
- * Adds the methods and starts what they need.
+ * Adds the methods, starts what they need, and answers DPDK telemetry with them.
  *
- * @return  0; -ENOMEM
+ * @return  0; -ENOMEM; -errno of eventfd()
  */
 int rpc_switch_init(struct rpc_switch *sw);
 
-/** The caller destroys the server first or adds no request any more; half-built is allowed. */
+/** No request may be handled any more: the loop has ended.  Half-built is allowed. */
 void rpc_switch_fini(struct rpc_switch *sw);
 
 /* for the tables */

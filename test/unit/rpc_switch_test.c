@@ -3,7 +3,6 @@
  * changes nothing. */
 #include "check.h"
 #include "rpc_switch.h"
-#include "telemetry.h"
 
 #include <rte_eal.h>
 
@@ -83,7 +82,6 @@ rig_start(void)
 	rig.sw.capture = rig.capture;
 	rig.sw.config = rig.config;
 	CHECK(rpc_switch_init(&rig.sw) == 0);
-	CHECK(telemetry_init(rig.loop, rig.sw.rpc) == 0);
 	json_decref(json);
 }
 
@@ -93,7 +91,6 @@ rig_stop(void)
 	uint32_t iter = 0;
 	struct port *p;
 
-	telemetry_fini();
 	rpc_switch_fini(&rig.sw);
 	rpc_destroy(rig.sw.rpc);
 	while ((p = port_next(rig.sw.ports, &iter)) != NULL)
