@@ -181,22 +181,25 @@ print_rows(const struct column *columns, const json_t *list, FILE *out)
 	table_destroy(t);
 }
 
-/* Columns for an array that has no view: the members of its first object, lists included. */
+/* Columns for an array that has no view: whatever members its objects have. */
 static void
 print_generic(const json_t *list, FILE *out)
 {
 	struct column columns[COLUMNS_MAX + 1] = { 0 };
+	json_t *all = json_object(), *object, *value;
 	const char *key;
-	json_t *value;
-	size_t n = 0;
+	size_t n = 0, i;
 
-	json_object_foreach(json_array_get(list, 0), key, value)
+	json_array_foreach(list, i, object)
+		json_object_update_missing(all, object);
+	json_object_foreach(all, key, value)
 		if (n < COLUMNS_MAX)
 			columns[n++] = (struct column){ key, key,
 				json_is_array(value) ? FORMAT_LIST :
 				json_is_object(value) ? FORMAT_COUNTS : FORMAT_PLAIN };
 	if (n > 0)
 		print_rows(columns, list, out);
+	json_decref(all);
 }
 
 static bool
@@ -277,12 +280,12 @@ print_member(const char *key, const json_t *value, size_t width, FILE *out)
 
 	if (of_objects(value))
 		return;
-	fprintf(out, "%s:%*s ", key, (int)(width - strlen(key)), "");
 	if (json_is_object(value) && json_object_size(value) > COUNTS_INLINE) {
-		fputc('\n', out);
+		fprintf(out, "%s:\n", key);
 		print_counts(value, out);
 		return;
 	}
+	fprintf(out, "%s:%*s ", key, (int)(width - strlen(key)), "");
 	text = json_is_object(value) ? counts_text(value, true) : json_is_array(value) ?
 	       list_text(value) : plain_text(value);
 	print_wrapped(text[0] == '\0' ? "-" : text, width + 2, out);
@@ -323,9 +326,13 @@ print_items(const json_t *list, FILE *out)
 void
 show_print(const char *method, const json_t *result, FILE *out)
 {
+	const struct view *v = view_find(method, NULL);
 	char *text;
 
-	if (json_is_object(result)) {
+	if (v != NULL && v->json) {
+		json_dumpf(result, out, JSON_INDENT(2));
+		fputc('\n', out);
+	} else if (json_is_object(result)) {
 		print_object(method, result, out);
 	} else if (json_is_array(result) && json_array_size(result) > 0 && !of_objects(result)) {
 		print_items(result, out);

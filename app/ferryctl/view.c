@@ -97,6 +97,7 @@ const struct view views[] = {
 	{ "stats.show", NULL, stats_columns, .again = "rates" },
 	{ "capture.show", NULL, capture_columns },
 	{ "event.show", NULL, event_columns },
+	{ "config.show", .json = true },
 	{ 0 },
 };
 

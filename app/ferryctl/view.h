@@ -8,6 +8,7 @@
  * shown with all its plain members.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum format {
@@ -32,6 +33,7 @@ struct view {
 	const struct column *columns; /**< ends with a row without title */
 	const char *again;   /**< member that is null until ferryd has measured for a moment: ask
 				  once more */
+	bool json;           /**< it is a file's format: as JSON, with indentation */
 };
 
 /** What to do with a method whose file parameter is "-": our stdout. */
