@@ -45,12 +45,10 @@ static int
 noise(struct attack *a)
 {
 	uint8_t bytes[3000];
-	uint32_t x = a->g->conf.seed + 99;
+	uint32_t rng = a->g->conf.seed + 99;
 
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		x = x * 1664525 + 1013904223;
-		bytes[i] = (uint8_t)(x >> 24);
-	}
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)vmm_rng(&rng, 256);
 	return vmm_front_raw(a->g->front, bytes, sizeof(bytes), NULL, 0);
 }
 
@@ -157,7 +155,7 @@ CASE(log_offset, log_send(a, 4096, UINT64_MAX - 4095, memfd_create("log", MFD_CL
 static int
 log_then_all(struct attack *a)
 {
-	/* Logging switched on, and no log: nothing may be written to the guest, nobody may crash. */
+	/* Logging on, and no log: nothing may be written to the guest, nobody may crash. */
 	return vmm_front_send_u64(a->g->front, VMM_SET_FEATURES,
 				  a->g->front->features | 1ULL << VMM_F_LOG_ALL);
 }

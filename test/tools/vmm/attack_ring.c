@@ -115,8 +115,8 @@ mem_end(const struct attack *a)
 }
 
 /*
- * An entry of an indirect table in the ring's layout.  In packed tables only WRITE counts, but whoever
- * obeys other flags there shall be found out.
+ * An entry of an indirect table in the ring's layout.  In packed tables only WRITE counts, but
+ * whoever obeys other flags there shall be found out.
  */
 static void
 table_entry(const struct attack *a, void *entry, const struct attack_desc *d)
@@ -230,7 +230,8 @@ tx_header_split(struct attack *a)
 /* Indirect tables */
 
 static int
-indirect(struct attack *a, const struct attack_desc *descs, uint16_t n, uint32_t len, uint16_t flags)
+indirect(struct attack *a, const struct attack_desc *descs, uint16_t n, uint32_t len,
+	 uint16_t flags)
 {
 	return post1(a, TX, table_put(a, descs, n), len, INDIRECT | flags);
 }
@@ -397,7 +398,8 @@ const struct attack_case attack_ring_cases[] = {
 	  false, tx_header_split },
 	{ "indirect-seam", "indirect table across two regions (legal)", WHEN_STARTED, true, false,
 	  false, indirect_seam },
-	{ "tx-seam", "buffer across two regions (legal)", WHEN_STARTED, true, false, false, tx_seam },
+	{ "tx-seam", "buffer across two regions (legal)", WHEN_STARTED, true, false, false,
+	  tx_seam },
 };
 
 const unsigned int n_attack_ring_cases = sizeof(attack_ring_cases) / sizeof(attack_ring_cases[0]);

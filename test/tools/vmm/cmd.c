@@ -142,7 +142,7 @@ option_set(struct cmd *cmd, struct vmm_guest_conf *conf, const struct option *o,
 	}
 }
 
-/* `text` is NAME, NAME=VALUE, or NAME with its value in `next`.  Returns how much was used, 1 or 2. */
+/* `text` is NAME, NAME=VALUE, or NAME with its value in `next`.  Returns how many it used. */
 static int
 option_parse(struct cmd *cmd, struct vmm_guest_conf *conf, const char *text, const char *next,
 	     bool guest_only)

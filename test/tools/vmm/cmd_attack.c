@@ -84,8 +84,9 @@ witness_ask(struct witness *w)
 	if (rc < 0 || !w->pair)
 		return rc;
 	rc = stream_run(&w->stream, frames);
-	return rc == -ETIMEDOUT ? vmm_fault_set(w->stream.fault, "the witnesses' frames stand still") :
-				  rc;
+	if (rc == -ETIMEDOUT)
+		rc = vmm_fault_set(w->stream.fault, "the witnesses' frames stand still");
+	return rc;
 }
 
 static int

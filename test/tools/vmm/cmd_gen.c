@@ -124,8 +124,8 @@ slice_print(struct gen *gen, const struct cmd *cmd, unsigned int pair, int64_t u
 
 	switches_turn(gen, pair);
 	us = pair_slice(&gen->pairs[pair], cmd->both ? 2 : 1, us, frames);
-	printf("{\"pair\": %u, \"us\": %" PRId64 ", \"frames\": [%" PRIu64 ", %" PRIu64 "]}", pair, us,
-	       frames[0], frames[1]);
+	printf("{\"pair\": %u, \"us\": %" PRId64 ", \"frames\": [%" PRIu64 ", %" PRIu64 "]}",
+	       pair, us, frames[0], frames[1]);
 }
 
 static void

@@ -35,7 +35,8 @@ connected_check(const struct cmd *cmd)
 	for (unsigned int i = 0; i < cmd->n_args; i++) {
 		if (!vmm_front_closed(guests[i]->front))
 			continue;
-		fprintf(stderr, "vmm: %s: the backend closed the connection\n", guests[i]->conf.path);
+		fprintf(stderr, "vmm: %s: the backend closed the connection\n",
+			guests[i]->conf.path);
 		return CMD_FAILED;
 	}
 	return CMD_OK;
@@ -103,7 +104,8 @@ frame_time(struct cmd *cmd, struct vmm_guest *from, struct vmm_guest *to, uint64
 	if (rc > 0)
 		rc = vmm_frame_parse(&f, bytes, (uint32_t)rc, &cmd->fault);
 	if (rc == 0 && f.seq != seq)
-		rc = vmm_fault_set(&cmd->fault, "frame %" PRIu64 " instead of %" PRIu64, f.seq, seq);
+		rc = vmm_fault_set(&cmd->fault, "frame %" PRIu64 " instead of %" PRIu64, f.seq,
+				   seq);
 	if (rc == 0)
 		rc = vmm_guest_reclaim(from) < 0 || vmm_guest_flush(to) < 0 ? -EPROTO : 0;
 	return rc < 0 ? rc : end - start;
@@ -143,9 +145,10 @@ latency_run(struct cmd *cmd)
 
 	if (rc == 0) {
 		qsort(times, cmd->count, sizeof(*times), time_compare);
-		printf("{\"gap_ms\": %u, \"count\": %u, \"min_us\": %" PRId64 ", \"median_us\": %" PRId64
-		       ", \"p99_us\": %" PRId64 ", \"max_us\": %" PRId64 "}\n", gap_ms, cmd->count,
-		       times[0], times[cmd->count / 2], times[(cmd->count * 99 + 99) / 100 - 1],
+		printf("{\"gap_ms\": %u, \"count\": %u, \"min_us\": %" PRId64
+		       ", \"median_us\": %" PRId64 ", \"p99_us\": %" PRId64
+		       ", \"max_us\": %" PRId64 "}\n", gap_ms, cmd->count, times[0],
+		       times[cmd->count / 2], times[(cmd->count * 99 + 99) / 100 - 1],
 		       times[cmd->count - 1]);
 	}
 	free(times);

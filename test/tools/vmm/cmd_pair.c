@@ -21,8 +21,8 @@ way_print(const struct stream_way *w)
 		kicks += g->queues[i].ring->stats.kicks;
 		suppressed += g->queues[i].ring->stats.kicks_suppressed;
 	}
-	printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"bytes\": %"
-	       PRIu64 ", \"kicks\": %" PRIu64 ", \"kicks_suppressed\": %" PRIu64
+	printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"lost\": %" PRIu64
+	       ", \"bytes\": %" PRIu64 ", \"kicks\": %" PRIu64 ", \"kicks_suppressed\": %" PRIu64
 	       ", \"interrupts\": %" PRIu64 ", \"segments\": %" PRIu64 "}", w->sent, w->received,
 	       w->written_off, w->bytes, kicks, suppressed, g->interrupts, segments);
 }
@@ -51,7 +51,7 @@ losses_judge(struct cmd *cmd, struct stream *s, int rc)
 		struct stream_way *w = &s->ways[i];
 
 		if (vmm_guest_unsent(w->from) > 0)
-			return vmm_fault_set(&cmd->fault, "guest%u: %u transmitted chains are never used",
+			return vmm_fault_set(&cmd->fault, "guest%u: %u chains are never used",
 					     w->from->conf.mac_id, vmm_guest_unsent(w->from));
 		if (stream_in_flight(w) > 0 && !cmd->lossy)
 			return vmm_fault_set(&cmd->fault, "guest%u: %" PRIu64 " of %" PRIu64

@@ -2,9 +2,9 @@
 /*
  * `vmm walk`: a random walk over what a front-end may do to a running guest, all oracles on.
  *
- * After every step the streams come to rest.  A way on which the step could lose frames (its receiver
- * was stopped for a moment) writes them off; on any other way nothing may be missing.  The choices
- * depend on the seed alone, so that a failing seed and step can be walked again.
+ * After every step the streams come to rest.  A way on which the step could lose frames (its
+ * receiver was stopped for a moment) writes them off; on any other way nothing may be missing.  The
+ * choices depend on the seed alone, so that a failing seed and step can be walked again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,13 +30,6 @@ struct walk {
 	uint64_t lost;
 };
 
-static uint32_t
-rng_next(struct walk *w, uint32_t below)
-{
-	w->rng = w->rng * 1664525 + 1013904223;
-	return (w->rng >> 8) % below;
-}
-
 /* Waits until the backend has done everything that it was told. */
 static int
 sync_guest(struct vmm_guest *g)
@@ -58,13 +51,14 @@ walk_rest(struct walk *w)
 	if (rc == 0)
 		rc = stream_quiesce(&w->stream, QUIET_MS);
 	if (rc == -ETIMEDOUT)
-		return vmm_fault_set(&w->cmd->fault, "%u and %u transmitted chains are never used",
-				     vmm_guest_unsent(w->guests[0]), vmm_guest_unsent(w->guests[1]));
+		return vmm_fault_set(&w->cmd->fault, "%u and %u chains are never used",
+				     vmm_guest_unsent(w->guests[0]),
+				     vmm_guest_unsent(w->guests[1]));
 	for (int i = 0; i < 2 && rc == 0; i++) {
 		struct stream_way *way = &w->stream.ways[i];
 
 		if (!w->lossy[i] && stream_in_flight(way) > 0)
-			return vmm_fault_set(&w->cmd->fault, "%" PRIu64 " frames from guest%u are lost",
+			return vmm_fault_set(&w->cmd->fault, "%" PRIu64 " frames of guest%u lost",
 					     stream_in_flight(way), way->from->conf.mac_id);
 		w->lost += stream_write_off(way);
 		w->lossy[i] = false;
@@ -85,7 +79,7 @@ receiver_pauses(struct walk *w, unsigned int x)
 static int
 step_stream(struct walk *w, unsigned int x)
 {
-	uint64_t frames[2] = { 1 + rng_next(w, 300), 1 + rng_next(w, 300) };
+	uint64_t frames[2] = { 1 + vmm_rng(&w->rng, 300), 1 + vmm_rng(&w->rng, 300) };
 	int rc = stream_run(&w->stream, frames);
 
 	(void)x;
@@ -98,7 +92,7 @@ step_nap(struct walk *w, unsigned int x)
 	uint64_t frames[2] = { x == 0, x == 1 };
 	int rc;
 
-	usleep(20000 + rng_next(w, 30000));
+	usleep(20000 + vmm_rng(&w->rng, 30000));
 	rc = stream_run(&w->stream, frames);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
@@ -121,19 +115,19 @@ guest_stopped(struct walk *w, unsigned int x)
 static int
 step_restart(struct walk *w, unsigned int x)
 {
-	int rc = stream_burst(&w->stream, rng_next(w, 100));
+	int rc = stream_burst(&w->stream, vmm_rng(&w->rng, 100));
 
 	if (rc == 0)
 		rc = guest_stopped(w, x);
 	if (rc == 0)
-		rc = stream_burst(&w->stream, rng_next(w, 50));
+		rc = stream_burst(&w->stream, vmm_rng(&w->rng, 50));
 	return rc < 0 ? rc : vmm_guest_start(w->guests[x]);
 }
 
 static int
 step_reboot(struct walk *w, unsigned int x)
 {
-	int rc = stream_burst(&w->stream, rng_next(w, 100));
+	int rc = stream_burst(&w->stream, vmm_rng(&w->rng, 100));
 
 	if (rc == 0)
 		rc = guest_stopped(w, x);
@@ -147,7 +141,7 @@ step_reboot(struct walk *w, unsigned int x)
 static int
 step_reconnect(struct walk *w, unsigned int x)
 {
-	int rc = stream_burst(&w->stream, rng_next(w, 100));
+	int rc = stream_burst(&w->stream, vmm_rng(&w->rng, 100));
 
 	receiver_pauses(w, x);
 	vmm_guest_disconnect(w->guests[x]);
@@ -175,7 +169,7 @@ step_disable(struct walk *w, unsigned int x)
 		rc = sync_guest(g);
 	received = to->received;
 	if (rc == 0)
-		rc = stream_burst(&w->stream, 1 + rng_next(w, 20));
+		rc = stream_burst(&w->stream, 1 + vmm_rng(&w->rng, 20));
 	if (rc == 0 && !g->conf.lenient)
 		rc = stream_quiesce(&w->stream, QUIET_MS);
 	if (rc == 0 && to->received != received)
@@ -192,14 +186,14 @@ step_disable(struct walk *w, unsigned int x)
 static int
 step_flicker(struct walk *w, unsigned int x)
 {
-	unsigned int pair = rng_next(w, w->guests[x]->conf.pairs);
-	int rc = stream_burst(&w->stream, 1 + rng_next(w, 100));
+	unsigned int pair = vmm_rng(&w->rng, w->guests[x]->conf.pairs);
+	int rc = stream_burst(&w->stream, 1 + vmm_rng(&w->rng, 100));
 
 	w->lossy[0] = w->lossy[1] = true;
 	if (rc == 0)
 		rc = vmm_guest_enable(w->guests[x], pair, false);
 	if (rc == 0)
-		rc = stream_burst(&w->stream, 1 + rng_next(w, 50));
+		rc = stream_burst(&w->stream, 1 + vmm_rng(&w->rng, 50));
 	if (rc == 0)
 		rc = vmm_guest_enable(w->guests[x], pair, true);
 	return rc < 0 ? rc : sync_guest(w->guests[x]);
@@ -209,7 +203,7 @@ static int
 step_memory(struct walk *w, unsigned int x)
 {
 	struct vmm_guest *g = w->guests[x];
-	int rc = stream_burst(&w->stream, 1 + rng_next(w, 100));
+	int rc = stream_burst(&w->stream, 1 + vmm_rng(&w->rng, 100));
 
 	if (rc < 0 || (!w->plugged[x] && g->mem->n_regions == VMM_REGIONS_MAX))
 		return rc;
@@ -222,13 +216,13 @@ step_memory(struct walk *w, unsigned int x)
 static unsigned int
 ring_pick(struct walk *w, unsigned int x)
 {
-	return rng_next(w, w->guests[x]->n_queues);
+	return vmm_rng(&w->rng, w->guests[x]->n_queues);
 }
 
 static int
 step_call(struct walk *w, unsigned int x)
 {
-	int rc = stream_burst(&w->stream, 1 + rng_next(w, 100));
+	int rc = stream_burst(&w->stream, 1 + vmm_rng(&w->rng, 100));
 
 	receiver_pauses(w, x);
 	return rc < 0 ? rc : vmm_guest_call_change(w->guests[x], ring_pick(w, x));
@@ -237,7 +231,7 @@ step_call(struct walk *w, unsigned int x)
 static int
 step_kick(struct walk *w, unsigned int x)
 {
-	int rc = stream_burst(&w->stream, 1 + rng_next(w, 100));
+	int rc = stream_burst(&w->stream, 1 + vmm_rng(&w->rng, 100));
 
 	receiver_pauses(w, x);
 	return rc < 0 ? rc : vmm_guest_kick_change(w->guests[x], ring_pick(w, x));
@@ -246,7 +240,7 @@ step_kick(struct walk *w, unsigned int x)
 static int
 step_addr(struct walk *w, unsigned int x)
 {
-	int rc = stream_burst(&w->stream, 1 + rng_next(w, 100));
+	int rc = stream_burst(&w->stream, 1 + vmm_rng(&w->rng, 100));
 
 	receiver_pauses(w, x);
 	return rc < 0 ? rc : vmm_guest_addr_send(w->guests[x], ring_pick(w, x));
@@ -304,7 +298,7 @@ step_pick(struct walk *w)
 
 	for (size_t k = 0; k < N_STEPS; k++)
 		total += steps[k].weight;
-	for (at = rng_next(w, total); at >= steps[i].weight; i++)
+	for (at = vmm_rng(&w->rng, total); at >= steps[i].weight; i++)
 		at -= steps[i].weight;
 	return i;
 }
@@ -318,7 +312,7 @@ walk_run(struct walk *w, uint32_t *step, size_t *kind)
 		unsigned int x;
 
 		*kind = step_pick(w);
-		x = rng_next(w, 2);
+		x = vmm_rng(&w->rng, 2);
 		if (w->cmd->verbose)
 			fprintf(stderr, "%u %s guest%u\n", *step, steps[*kind].name,
 				w->guests[x]->conf.mac_id);

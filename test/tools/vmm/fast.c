@@ -63,7 +63,8 @@ fast_init_rx(struct fast *f, struct vmm_guest *g, unsigned int pair)
 }
 
 int
-fast_init_tx(struct fast *f, struct vmm_guest *g, unsigned int pair, const void *bytes, uint32_t len)
+fast_init_tx(struct fast *f, struct vmm_guest *g, unsigned int pair, const void *bytes,
+	     uint32_t len)
 {
 	struct vmm_queue *q = &g->queues[pair * 2 + 1];
 	int rc = fast_init(f, q->ring, 0);

@@ -38,7 +38,7 @@ struct fast {
 /** Takes over a receive ring: all that is posted stays posted.  @return 0; -ENOMEM */
 int fast_init_rx(struct fast *f, struct vmm_guest *g, unsigned int pair);
 
-/** Takes over a transmit ring; every buffer holds `bytes` (header and frame).  @return 0; -ENOMEM */
+/** Takes over a transmit ring; every buffer holds `bytes`: header and frame.  @return 0; -ENOMEM */
 int fast_init_tx(struct fast *f, struct vmm_guest *g, unsigned int pair, const void *bytes,
 		 uint32_t len);
 void fast_fini(struct fast *f);

@@ -272,7 +272,7 @@ int
 vmm_flow_received(struct vmm_flow *flow, const struct vmm_frame *f, struct vmm_fault *fault)
 {
 	if (f->seq >= flow->sent)
-		return vmm_fault_set(fault, "flow %u: seq %" PRIu64 " arrived, %" PRIu64 " were sent",
+		return vmm_fault_set(fault, "flow %u: seq %" PRIu64 " arrived of %" PRIu64 " sent",
 				     flow->id, f->seq, flow->sent);
 	if (f->seq < flow->expected)
 		return vmm_fault_set(fault, "flow %u: seq %" PRIu64 " after %" PRIu64

@@ -79,7 +79,9 @@ vmm_front_create(struct vmm_front **out, const char *path, bool server, uint32_t
 	f->fd = f->listen_fd = -1;
 	f->deadline_ms = deadline_ms;
 	f->fault = fault;
-	rc = snprintf(f->path, sizeof(f->path), "%s", path) >= (int)sizeof(f->path) ? -ENAMETOOLONG : 0;
+	rc = strlen(path) < sizeof(f->path) ? 0 : -ENAMETOOLONG;
+	if (rc == 0)
+		strcpy(f->path, path);
 	if (rc == 0 && server)
 		rc = front_listen(f);
 	if (rc < 0) {
@@ -247,7 +249,7 @@ recv_reply(struct vmm_front *f, uint32_t request, void *payload, uint32_t size)
 		return rc;
 	if (h.request != request || (h.flags & 7) != (VMM_MSG_VERSION | VMM_MSG_REPLY) ||
 	    h.size != size)
-		return vmm_fault_set(f->fault, "request %u answered by request %u flags 0x%x size %u",
+		return vmm_fault_set(f->fault, "request %u answered by %u, flags 0x%x, size %u",
 				     request, h.request, h.flags, h.size);
 	return recv_all(f, payload, size, until_ms);
 }
@@ -257,7 +259,7 @@ send_msg(struct vmm_front *f, uint32_t request, uint32_t flags, const void *payl
 	 const int *fds, unsigned int n_fds)
 {
 	char bytes[sizeof(struct vmm_header) + sizeof(struct vmm_mem_table)];
-	struct vmm_header h = { .request = request, .flags = VMM_MSG_VERSION | flags, .size = size };
+	struct vmm_header h = { request, VMM_MSG_VERSION | flags, size };
 
 	memcpy(bytes, &h, sizeof(h));
 	if (size > 0)

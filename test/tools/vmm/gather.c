@@ -108,8 +108,8 @@ next_take(struct gather *g, const struct vmm_guest *to, const uint8_t *bytes, ui
 	uint32_t offset = get16(bytes + ETH + IP + 6), id = get16(bytes + ETH + 4);
 
 	if (offset != g->len - PAYLOAD)
-		return vmm_fault_set(to->fault, "offload: segment at offset %u, expected %u", offset,
-				     g->len - PAYLOAD);
+		return vmm_fault_set(to->fault, "offload: segment at offset %u, expected %u",
+				     offset, g->len - PAYLOAD);
 	if (memcmp(bytes + ETH + IP, g->bytes + ETH + IP, 6) != 0)
 		return vmm_fault_set(to->fault, "offload: segment of another frame at offset %u",
 				     offset);

@@ -105,7 +105,8 @@ vmm_guest_create(struct vmm_guest **out, const struct vmm_guest_conf *conf, stru
 		mem.size = mem_needed(conf);
 	rc = vmm_mem_create(&g->mem, &mem, fault);
 	if (rc == 0)
-		rc = vmm_front_create(&g->front, conf->path, conf->server, conf->deadline_ms, fault);
+		rc = vmm_front_create(&g->front, conf->path, conf->server, conf->deadline_ms,
+				      fault);
 	if (rc == 0)
 		g->front->ack_all = conf->ack_all;
 	if (rc < 0) {

@@ -8,12 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint32_t
-rng_next(struct vmm_guest *g, uint32_t below)
-{
-	g->rng = g->rng * 1664525 + 1013904223;
-	return (g->rng >> 8) % below;
-}
+#include "vmm_rng.h"
 
 int
 queue_fill(struct vmm_guest *g, struct vmm_queue *q, uint32_t buf_len)
@@ -47,7 +42,7 @@ static void
 buf_cut(struct vmm_guest *g, struct vmm_buf *b, uint32_t len, bool write)
 {
 	uint32_t left = len, first = g->conf.split_header ? 1 : g->hdr_len;
-	uint16_t n = (uint16_t)(1 + rng_next(g, g->conf.segs));
+	uint16_t n = (uint16_t)(1 + vmm_rng(&g->rng, g->conf.segs));
 
 	b->len = len;
 	b->n_segs = 0;
@@ -56,7 +51,7 @@ buf_cut(struct vmm_guest *g, struct vmm_buf *b, uint32_t len, bool write)
 		uint32_t piece = left;
 
 		if (b->n_segs + 1 < n && left > min)
-			piece = min + rng_next(g, 2 * (left - min) / n + 1);
+			piece = min + vmm_rng(&g->rng, 2 * (left - min) / n + 1);
 		if (piece > left)
 			piece = left;
 		left -= piece;
@@ -109,7 +104,7 @@ buf_post(struct vmm_guest *g, struct vmm_queue *q, uint16_t i)
 	bool indirect = q->ring->conf.table_len > 0 && b->n_segs > 1;
 
 	/* Some chains stay direct although indirect ones are allowed: both are to be mixed. */
-	if (indirect && b->n_segs <= q->ring->conf.size / 4 && rng_next(g, 4) == 0)
+	if (indirect && b->n_segs <= q->ring->conf.size / 4 && vmm_rng(&g->rng, 4) == 0)
 		indirect = false;
 	return vmm_ring_post(q->ring, b->segs, b->n_segs, indirect, i);
 }
@@ -222,10 +217,11 @@ unsent_wait(struct vmm_guest *g)
 int
 vmm_guest_announce(struct vmm_guest *g)
 {
-	struct vmm_frame f = { .dst = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, .len = 60, .raw = true };
+	struct vmm_frame f = { .len = 60, .raw = true };
 	uint8_t bytes[60];
 	int rc;
 
+	memset(f.dst, 0xff, 6);
 	memcpy(f.src, g->mac, 6);
 	vmm_frame_build(bytes, &f);
 	rc = vmm_guest_send(g, 0, bytes, f.len, NULL);
@@ -265,9 +261,10 @@ recv_header(struct vmm_guest *g, struct vmm_queue *q, const struct vmm_buf *b, u
 					     hdr->num_buffers);
 		return hdr->num_buffers;
 	}
+	/* Clause 5.1.6.4.1 again. */
 	if (guest_has(g, VIRTIO_F_VERSION_1) && !g->conf.lenient && hdr->num_buffers != 1)
-		return vmm_fault_set(g->fault, "%s: num_buffers is %u, must be 1 (clause 5.1.6.4.1)",
-				     q->ring->name, hdr->num_buffers);
+		return vmm_fault_set(g->fault, "%s: num_buffers is %u, must be 1", q->ring->name,
+				     hdr->num_buffers);
 	return 1;
 }
 
@@ -281,7 +278,7 @@ recv_rest(struct vmm_guest *g, struct vmm_queue *q, int n, uint8_t *frame, uint3
 	for (int i = 1; i < n; i++) {
 		int rc = recv_buf(q, &b, &len);
 
-		/* Clause 5.1.6.4.1: all buffers of a packet are used together, all but the last full. */
+		/* 5.1.6.4.1: buffers of a packet are used together, all but the last full. */
 		if (rc == 0)
 			return vmm_fault_set(g->fault, "%s: buffer %d of %d is not used yet",
 					     q->ring->name, i + 1, n);

@@ -56,7 +56,7 @@ leak_check(const struct leak *before, const struct leak *after, struct vmm_fault
 	if (before->fds == after->fds && before->threads == after->threads &&
 	    before->maps == after->maps)
 		return 0;
-	return vmm_fault_set(fault, "leak: %u descriptors, %u threads, %u mappings became %u, %u, %u",
+	return vmm_fault_set(fault, "leak: %u files, %u threads, %u mappings are now %u, %u, %u",
 			     before->fds, before->threads, before->maps, after->fds, after->threads,
 			     after->maps);
 }

@@ -6,16 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm_rng.h"
+
 #define WRAP (1 << 15)
 #define F_AVAIL (1 << 7)
 #define F_USED (1 << 15)
-
-static uint32_t
-rng_next(struct refdev *d, uint32_t below)
-{
-	d->rng = d->rng * 1103515245 + 12345;
-	return (d->rng >> 8) % below;
-}
 
 static void *
 at(const struct refdev *d, uint64_t gpa, uint64_t len)
@@ -140,8 +135,7 @@ split_return(struct refdev *d, uint16_t id, uint32_t len, uint16_t step)
 static void
 packed_return(struct refdev *d, uint16_t id, uint32_t len, uint16_t n_slots, bool written)
 {
-	struct vring_packed_desc *s = (struct vring_packed_desc *)at(d, d->addr.desc,
-								    d->addr.desc_size) + d->used_idx;
+	struct vring_packed_desc *s = at(d, d->addr.desc + d->used_idx * sizeof(*s), sizeof(*s));
 	uint16_t flags = d->used_wrap ? F_AVAIL | F_USED : 0;
 
 	s->id = id;
@@ -244,14 +238,14 @@ chain_pick(struct refdev *d)
 
 	if (d->conf.in_order)
 		return wrong ? d->n_chains - 1 : 0;
-	return rng_next(d, d->n_chains);
+	return vmm_rng(&d->rng, d->n_chains);
 }
 
 /* With IN_ORDER one used element may stand for several chains that were all filled. */
 static uint32_t
 batch_pick(struct refdev *d)
 {
-	uint32_t n = 1 + rng_next(d, 4);
+	uint32_t n = 1 + vmm_rng(&d->rng, 4);
 
 	if (!d->conf.in_order || d->fault != REFDEV_SOUND || n > d->n_chains)
 		return 1;
@@ -285,6 +279,11 @@ one_return(struct refdev *d)
 	struct refdev_chain c = d->chains[i];
 	bool due = d->fault != REFDEV_SOUND && d->returned == d->fault_after;
 
+	/* Only a chain with a readable piece can have it overwritten: wait for one. */
+	if (due && d->fault == REFDEV_WRITE_READABLE && c.segs[0].write) {
+		d->fault_after++;
+		due = false;
+	}
 	memmove(&d->chains[i], &d->chains[i + 1], (--d->n_chains - i) * sizeof(c));
 	chain_write(d, &c);
 	if (!due || !chain_spoil(d, &c))
@@ -294,7 +293,7 @@ one_return(struct refdev *d)
 	d->last = c;
 }
 
-/* Clauses 2.7.7.2 and 2.8.10: does the driver want to hear of the last `n_used` elements or slots? */
+/* Clauses 2.7.7.2 and 2.8.10: does the driver want to hear of the last `n_used` elements? */
 static bool
 interrupt_wanted(const struct refdev *d, uint16_t n_used)
 {
@@ -333,7 +332,7 @@ refdev_run(struct refdev *d, bool flush)
 			break;
 		d->n_chains++;
 	}
-	while (d->n_chains > 0 && (flush || rng_next(d, 8) != 0)) {
+	while (d->n_chains > 0 && (flush || vmm_rng(&d->rng, 8) != 0)) {
 		uint32_t n = batch_pick(d);
 
 		if (n > 1)
@@ -342,7 +341,8 @@ refdev_run(struct refdev *d, bool flush)
 			one_return(d);
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (d->returned == before || d->fault == REFDEV_NO_INTERRUPT || !interrupt_wanted(d, d->n_used))
+	if (d->returned == before || d->fault == REFDEV_NO_INTERRUPT ||
+	    !interrupt_wanted(d, d->n_used))
 		return;
 	d->interrupts++;
 	if (d->callfd >= 0 && write(d->callfd, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm_rng.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ring fields are little-endian");
 
 #define SIZE_MAX_LEGAL 32768
@@ -20,13 +22,6 @@ size_legal(const struct vmm_ring_conf *conf)
 	return conf->packed || (conf->size & (conf->size - 1)) == 0;
 }
 
-static uint32_t
-mix_next(uint32_t *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
 static void
 ids_fill(struct vmm_ring *r)
 {
@@ -36,7 +31,7 @@ ids_fill(struct vmm_ring *r)
 	for (uint16_t i = 0; i < size; i++)
 		r->ids[i] = size - 1 - i;
 	for (uint16_t i = size - 1; seed != 0 && i > 0; i--) {
-		uint16_t k = mix_next(&seed) % (i + 1);
+		uint16_t k = (uint16_t)vmm_rng(&seed, i + 1U);
 		uint16_t id = r->ids[i];
 
 		r->ids[i] = r->ids[k];

@@ -47,7 +47,7 @@ packed_reset(struct vmm_ring *r)
 	memset(ring_host(r, r->addr.desc), 0, r->addr.desc_size);
 	memset(ring_host(r, r->addr.avail), 0, r->addr.avail_size);
 	memset(ring_host(r, r->addr.used), 0, r->addr.used_size);
-	/* As if the laps before had been used up: behind the position this lap's, after it the last's. */
+	/* As if the laps before had been used up: behind the position this lap, then the last. */
 	for (uint16_t i = 0; i < r->conf.size; i++)
 		desc_at(r, i)->flags = (i < slot) == wrap ? AVAIL | USED : 0;
 	r->avail_idx = r->used_idx = slot;

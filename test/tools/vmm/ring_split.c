@@ -155,7 +155,7 @@ split_collect(struct vmm_ring *r, struct vmm_used *used)
 void
 split_arm(struct vmm_ring *r, bool armed)
 {
-	/* With EVENT_IDX the flags stay 0 (clause 2.7.7.1); the entry behind us is furthest away. */
+	/* With EVENT_IDX the flags stay 0 (2.7.7.1); the entry behind us is furthest away. */
 	uint16_t event = (uint16_t)(armed ? r->used_idx : r->used_idx - 1);
 	uint16_t flags = armed ? 0 : VRING_AVAIL_F_NO_INTERRUPT;
 

@@ -38,19 +38,12 @@ struct bench {
 	struct vmm_fault fault;
 	uint64_t bufs;
 	uint32_t rng;
-	uint64_t next_post, next_used;  /* a cookie is the number of the post, and the buffer below */
+	uint64_t next_post, next_used;  /* a cookie: number of the post, buffer below */
 	uint32_t writable[N_BUFS];      /* by buffer: what a sound device writes */
 	uint8_t free[N_BUFS];           /* buffers, longest free first */
 	unsigned int n_free;
 	unsigned int check_every;       /* turns between two looks at all of memory */
 };
-
-static uint32_t
-rng_next(struct bench *b, uint32_t below)
-{
-	b->rng = b->rng * 1664525 + 1013904223;
-	return (b->rng >> 8) % below;
-}
 
 static int
 bench_init(struct bench *b, const struct vmm_ring_conf *conf, uint32_t seed)
@@ -92,18 +85,20 @@ bench_post(struct bench *b)
 {
 	struct vmm_seg segs[16];
 	uint16_t most = b->ring->conf.size < 8 ? 1 : 8;
-	uint16_t n = (uint16_t)(1 + rng_next(b, most)), n_read = (uint16_t)rng_next(b, n);
+	uint16_t n = (uint16_t)(1 + vmm_rng(&b->rng, most)), n_read = (uint16_t)vmm_rng(&b->rng, n);
 	uint8_t buf = b->free[0];
 	uint64_t gpa = b->bufs + buf * 16U * PIECE * 2 + PIECE / 2;
-	bool indirect = b->ring->conf.table_len > 0 && rng_next(b, 2) == 0;
+	bool indirect = b->ring->conf.table_len > 0 && vmm_rng(&b->rng, 2) == 0;
 	int rc;
 
 	if (b->n_free == N_BUFS / 2)
 		return -ENOSPC;
 	b->writable[buf] = 0;
 	for (uint16_t i = 0; i < n; i++) {
-		segs[i] = (struct vmm_seg){ gpa + i * 2U * PIECE, 1 + rng_next(b, PIECE), i >= n_read };
-		b->writable[buf] += segs[i].write ? segs[i].len : 0;
+		uint32_t len = 1 + vmm_rng(&b->rng, PIECE);
+
+		segs[i] = (struct vmm_seg){ gpa + i * 2U * PIECE, len, i >= n_read };
+		b->writable[buf] += segs[i].write ? len : 0;
 	}
 	rc = vmm_ring_post(b->ring, segs, n, indirect, b->next_post << 8 | buf);
 	if (rc < 0)
@@ -126,7 +121,7 @@ bench_collect(struct bench *b)
 		if (b->ring->conf.in_order && used.cookie >> 8 != b->next_used)
 			return vmm_fault_set(&b->fault, "cookie out of order");
 		if (used.len != b->writable[buf])
-			return vmm_fault_set(&b->fault, "%u bytes written, %u were writable", used.len,
+			return vmm_fault_set(&b->fault, "%u bytes written, %u writable", used.len,
 					     b->writable[buf]);
 		b->next_used++;
 	}
@@ -149,8 +144,8 @@ bench_interrupt(struct bench *b)
 static int
 bench_turn(struct bench *b, bool flush)
 {
-	uint32_t n = rng_next(b, 12);
-	bool armed = rng_next(b, 2) == 0;
+	uint32_t n = vmm_rng(&b->rng, 12);
+	bool armed = vmm_rng(&b->rng, 2) == 0;
 	int rc = 0;
 
 	while (n-- > 0 && rc == 0)
@@ -325,7 +320,7 @@ frame_arrive(struct vmm_flow *flow, uint64_t seq, uint32_t len, int spoil, struc
 static const struct {
 	const char *story;
 	uint64_t seqs[4];
-	int spoil;              /* byte to change in the last frame; -1: none, -2: cut its last byte */
+	int spoil;              /* byte to change in the last frame; -1: none, -2: cut one off */
 	uint64_t drops;
 	bool ok;
 } frames[] = {
@@ -351,8 +346,8 @@ framing(void)
 		if (i == 2)
 			flow.sent = 5;
 		for (int k = 0; k < 4 && rc == 0; k++)
-			rc = frame_arrive(&flow, frames[i].seqs[k], 100, k == 3 ? frames[i].spoil : -1,
-					  &fault);
+			rc = frame_arrive(&flow, frames[i].seqs[k], 100,
+					  k == 3 ? frames[i].spoil : -1, &fault);
 		if (rc == 0)
 			rc = vmm_flow_check(&flow, frames[i].drops, &fault);
 		story("frame", frames[i].story, (rc == 0) == frames[i].ok, &fault);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A whole guest, against a backend of some lines in a thread: it only answers messages.  The device's
- * side of the rings is played by the test, in the memory that both share.
+ * A whole guest, against a backend of some lines in a thread: it only answers messages.  The
+ * device's side of the rings is played by the test, in the memory that both share.
  */
 #include <errno.h>
 #include <pthread.h>

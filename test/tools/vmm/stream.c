@@ -75,16 +75,10 @@ stream_write_off(struct stream_way *w)
 	return n;
 }
 
-static uint32_t
-rng_next(struct stream *s, uint32_t below)
-{
-	s->rng = s->rng * 1664525 + 1013904223;
-	return (s->rng >> 8) % below;
-}
-
 /* A flow keeps its kind, or a hash over ports would spread it over queues: every fourth is raw. */
 static void
-frame_kind(const struct stream *s, const struct vmm_guest *from, struct vmm_frame *frame, uint32_t f)
+frame_kind(const struct stream *s, const struct vmm_guest *from, struct vmm_frame *frame,
+	   uint32_t f)
 {
 	uint32_t min = VMM_FRAME_UDP_MIN;
 
@@ -103,12 +97,12 @@ frame_kind(const struct stream *s, const struct vmm_guest *from, struct vmm_fram
 static int
 send_one(struct stream *s, struct stream_way *w)
 {
-	uint32_t f = rng_next(s, s->n_flows);
+	uint32_t f = vmm_rng(&s->rng, s->n_flows);
 	struct vmm_flow *flow = &w->flows[f];
 	struct vmm_frame frame = {
 		.flow = flow->id,
 		.seq = flow->sent,
-		.len = s->size_min + rng_next(s, s->size_max - s->size_min + 1),
+		.len = s->size_min + vmm_rng(&s->rng, s->size_max - s->size_min + 1),
 	};
 	vmm_net_hdr hdr = { 0 };
 	int rc;
@@ -241,6 +235,12 @@ stream_turn(struct stream *s, const uint64_t until[2])
 
 	if (moved < 0)
 		return moved;
+	/* Receive buffers are back before anything is sent that may need them. */
+	for (int i = 0; i < 2; i++) {
+		rc = vmm_guest_flush(s->ways[i].to);
+		if (rc < 0)
+			return rc;
+	}
 	for (int i = 0; i < 2; i++) {
 		struct stream_way *w = &s->ways[i];
 

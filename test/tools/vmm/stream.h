@@ -40,7 +40,7 @@ struct stream {
 	uint32_t rng;
 	uint32_t rate;          /* frames per second and direction; 0: no limit */
 	uint32_t deadline_ms;   /* without any progress */
-	bool tcp;               /* every other flow is TCP with offloads; nothing may get lost then */
+	bool tcp;               /* every other flow is TCP with offloads; nothing may be lost */
 	uint32_t nap_ms;        /* longest sleep for interrupts; 0: poll */
 	uint64_t others;        /* frames received that were not for us */
 	struct vmm_fault *fault;

@@ -16,6 +16,7 @@
  *     vmm_frame   frames that account for themselves
  *     vmm_mem     memory regions and who may write them
  *     vmm_fault   what an oracle found first
+ *     vmm_rng     choices that a seed repeats
  *
  * Life     see each.
  * Threads  one at a time per object.
@@ -29,5 +30,6 @@
 #include "vmm_guest.h"
 #include "vmm_mem.h"
 #include "vmm_ring.h"
+#include "vmm_rng.h"
 
 #endif

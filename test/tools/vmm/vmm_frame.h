@@ -7,10 +7,11 @@
  * Frames that account for themselves, and the frame oracle.
  *
  * Every frame carries its flow, a 64-bit sequence number, its length and a checksum over everything
- * behind the Ethernet header; the filling follows from flow and sequence number.  Frames are UDP over
- * IPv4 (port numbers by flow, so that flow hashes spread them), short and raw ones use the local
- * experimental EtherType.  Order is kept only among frames of one kind.  Frames of TCP are for segmentation and checksum offloads;
- * what is checked in them starts behind the TCP header, which a switch may have to rewrite.
+ * behind the Ethernet header; the filling follows from flow and sequence number.  Frames are UDP
+ * over IPv4 (port numbers by flow, so that flow hashes spread them), short and raw ones use the
+ * local experimental EtherType.  Order is kept only among frames of one kind.  Frames of TCP are
+ * for segmentation and checksum offloads; what is checked in them starts behind the TCP header,
+ * which a switch may have to rewrite.
  *
  * Life     plain values.
  * Threads  one at a time per flow.

@@ -159,7 +159,7 @@ int vmm_front_raw(struct vmm_front *f, const void *bytes, size_t len, const int 
 /**
  * Features, protocol features, queue number and owner, in QEMU's order.
  *
- * @param wanted  features to take of those that are offered (SET_FEATURES itself comes at the start)
+ * @param wanted  features to take of those that are offered (SET_FEATURES comes at the start)
  * @return        0; as vmm_front_send()
  */
 int vmm_front_negotiate(struct vmm_front *f, uint64_t wanted);

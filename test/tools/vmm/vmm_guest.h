@@ -154,7 +154,7 @@ int vmm_guest_call_change(struct vmm_guest *g, unsigned int index);
 /** Sends the addresses of ring `index` again.  @return as vmm_front_send() */
 int vmm_guest_addr_send(struct vmm_guest *g, unsigned int index);
 
-/** Adds an empty region, or takes the last one away.  @return as vmm_front_send(), vmm_mem_plug() */
+/** Adds an empty region, or takes the last away.  @return as vmm_front_send(), vmm_mem_plug() */
 int vmm_guest_mem_plug(struct vmm_guest *g, uint64_t size);
 int vmm_guest_mem_unplug(struct vmm_guest *g);
 
@@ -179,8 +179,8 @@ int vmm_guest_recv(struct vmm_guest *g, unsigned int pair, void *frame, uint32_t
 		   vmm_net_hdr *hdr);
 
 /**
- * Broadcasts one frame, as a guest does that comes up, and waits until it is taken: whoever had this
- * guest's address on another port has it no more.
+ * Broadcasts one frame, as a guest does that comes up, and waits until it is taken: whoever had
+ * this guest's address on another port has it no more.
  *
  * @return 0; -ETIMEDOUT; -EPROTO
  */

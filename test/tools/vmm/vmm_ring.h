@@ -51,7 +51,7 @@ struct vmm_used {
 	uint64_t cookie;        /* as posted */
 	uint32_t len;           /* bytes written by the device, as it says */
 	uint16_t id;
-	bool skipped;           /* in-order batch: no used element of its own, counts as written fully */
+	bool skipped;           /* in-order batch: no used element of its own, filled */
 };
 
 /** One chain that is out, by buffer id (split: index of its head). */
@@ -138,7 +138,7 @@ void vmm_ring_forget(struct vmm_ring *r);
 int vmm_ring_post(struct vmm_ring *r, const struct vmm_seg *segs, uint16_t n, bool indirect,
 		  uint64_t cookie);
 
-/** Makes posted chains visible and notifies the device if it asks for it.  @return 1: notified, 0 */
+/** Makes posted chains visible, notifies the device if it asks for it.  @return 1: notified; 0 */
 int vmm_ring_kick(struct vmm_ring *r);
 
 /** Takes back one used chain.  @return 1; 0: none; -EPROTO: the fault of the memory says why */
