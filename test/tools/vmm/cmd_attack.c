@@ -86,6 +86,8 @@ witness_ask(struct witness *w)
 	rc = stream_run(&w->stream, frames);
 	if (rc == -ETIMEDOUT)
 		rc = vmm_fault_set(w->stream.fault, "the witnesses' frames stand still");
+	for (int i = 0; i < 2 && rc == 0; i++)
+		rc = vmm_mem_check(w->guests[i]->mem);
 	return rc;
 }
 
