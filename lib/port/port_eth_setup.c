@@ -30,6 +30,8 @@ static const struct quirk {
 	uint64_t rx_no;          /* offloads not to use */
 	uint64_t tx_no;
 	uint16_t n_descs;        /* 0: as others */
+	bool chains;             /* takes a frame in several buffers, without saying so */
+	bool pairs;              /* as many queues one way as the other */
 } quirks[] = {
 	/*
 	 * Its segmentation refuses segments that fill the MTU, and with them the rest of the burst.
@@ -37,8 +39,9 @@ static const struct quirk {
 	 * it cares.  It reads and writes in place: each descriptor is a buffer that lies idle, and
 	 * one more piece to describe to the kernel per frame.
 	 */
-	{ "net_tap", RX_CSUM | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, TX_TSO, 8 },
-	{ "net_tun", RX_CSUM | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, TX_TSO, 8 },
+	{ "net_tap", .rx_no = RX_CSUM, .tx_no = TX_TSO, .n_descs = 8, .pairs = true },
+	{ "net_tun", .rx_no = RX_CSUM, .tx_no = TX_TSO, .n_descs = 8, .pairs = true },
+	{ "net_pcap", .chains = true },
 };
 
 /* All that is decided before the device is touched. */
@@ -137,6 +140,8 @@ plan_offloads(struct port_eth *e, struct plan *p)
 	    p->info.tx_desc_lim.nb_seg_max >= segs_of(p, FRAME_MAX))
 		p->conf.txmode.offloads |= TX_TSO;
 	e->tx_offloads = p->conf.txmode.offloads;
+	if (p->quirk.chains)
+		e->tx_offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 }
 
 static int
@@ -149,6 +154,8 @@ plan_queues(struct port_eth *e, struct plan *p)
 	n_rxq = RTE_MIN(n_rxq, (uint16_t)RTE_MAX_QUEUES_PER_PORT);
 	e->n_rxq = RTE_MIN(n_rxq, p->info.max_rx_queues);
 	e->n_txq = RTE_MIN(n_workers, p->info.max_tx_queues);
+	if (p->quirk.pairs)
+		e->n_rxq = e->n_txq = RTE_MIN(e->n_rxq, e->n_txq);
 	if (e->n_txq == 0)
 		return port_refuse(p->why, p->size, -EINVAL, "%s: has no transmit queue", e->name);
 	if (e->n_rxq > 1) {
@@ -230,7 +237,7 @@ heaps_sum(size_t *total, size_t *left)
 }
 
 static int
-memory_refuse(const struct port_eth *e, const struct plan *p, uint32_t n, int rc)
+memory_refuse(const struct port_eth *e, const struct plan *p, uint32_t n)
 {
 	size_t need = (size_t)n * (sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + p->data_room +
 				   2 * RTE_CACHE_LINE_SIZE);
@@ -242,7 +249,7 @@ memory_refuse(const struct port_eth *e, const struct plan *p, uint32_t n, int rc
 		snprintf(how, sizeof(how), "more hugepages (sysctl vm.nr_hugepages)");
 	else
 		snprintf(how, sizeof(how), "--eal \"-m %zu\"", (total >> 20) + 2 * mb);
-	return port_refuse(p->why, p->size, rc,
+	return port_refuse(p->why, p->size, -ENOMEM,
 			   "%s: no memory: its %u packet buffers need %zu MB and DPDK has %zu MB left; "
 			   "%s gives it more", e->name, n, mb, left >> 20, how);
 }
@@ -251,15 +258,16 @@ memory_refuse(const struct port_eth *e, const struct plan *p, uint32_t n, int rc
 static int
 buffers_create(struct port_eth *e, const struct plan *p)
 {
+	static uint32_t serial;
 	uint32_t n = buffers_count(e, p);
 	char name[RTE_MEMPOOL_NAMESIZE];
 
-	snprintf(name, sizeof(name), "ferry_eth%u", e->id);
+	snprintf(name, sizeof(name), "ferry_eth%u", serial++);
 	e->pool = rte_pktmbuf_pool_create(name, n, CACHE, 0,
 					  (uint16_t)(p->data_room + RTE_PKTMBUF_HEADROOM),
 					  rte_eth_dev_socket_id(e->id));
 	if (e->pool == NULL)
-		return memory_refuse(e, p, n, -rte_errno);
+		return memory_refuse(e, p, n);
 	return 0;
 }
 
@@ -271,18 +279,6 @@ claims_create(struct port_eth *e)
 		return -ENOMEM;
 	memset(e->txqs, 0, e->n_txq * sizeof(*e->txqs));
 	return 0;
-}
-
-/* Some devices want as many queues one way as the other. */
-static int
-queues_configure(struct port_eth *e, const struct plan *p)
-{
-	int rc = rte_eth_dev_configure(e->id, e->n_rxq, e->n_txq, &p->conf);
-
-	if (rc == 0 || e->n_rxq == e->n_txq)
-		return rc;
-	e->n_rxq = e->n_txq = RTE_MIN(e->n_rxq, e->n_txq);
-	return rte_eth_dev_configure(e->id, e->n_rxq, e->n_txq, &p->conf);
 }
 
 static int
@@ -316,7 +312,7 @@ mtu_set(const struct port_eth *e, const struct plan *p)
 static int
 try_start(struct port_eth *e, const struct plan *p)
 {
-	int rc = queues_configure(e, p);
+	int rc = rte_eth_dev_configure(e->id, e->n_rxq, e->n_txq, &p->conf);
 
 	if (rc == 0)
 		rc = mtu_set(e, p);
