@@ -207,9 +207,12 @@ remember(struct console *con, const char *line)
 static bool
 turn(struct console *con)
 {
+	const char *line;
 	int n = 0;
-	const char *line = el_gets(con->el, &n);
 
+	/* before the prompt is seen, or a quick Ctrl-D is taken by the terminal and lost */
+	el_set(con->el, EL_PREP_TERM, 1);
+	line = el_gets(con->el, &n);
 	if (line == NULL && n < 0 && errno == EINTR) {
 		/* Ctrl-C drops the line */
 		putchar('\n');
