@@ -20,6 +20,8 @@ LOG_USE(rpc);
 /* How long a leaving server waits for a client to take its last answers. */
 #define FLUSH_MS 200
 
+#define ACCEPT_PAUSE_US 100000
+
 struct client {
 	TAILQ_ENTRY(client) next;
 	struct rpc_server *server;
@@ -38,6 +40,8 @@ struct rpc_server {
 	uint32_t n_clients;
 	uint64_t n_accepted;
 	struct timeval unread;
+	struct loop *loop;
+	struct loop_watch *pause; /* until accept() may work again */
 };
 
 static void
@@ -233,6 +237,16 @@ on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *addr, i
 	close(fd);
 }
 
+static void
+on_accept_again(void *arg)
+{
+	struct rpc_server *s = arg;
+
+	loop_watch_destroy(s->pause);
+	s->pause = NULL;
+	evconnlistener_enable(s->listener);
+}
+
 /* Out of descriptors: without a pause the loop would spin on the listening socket. */
 static void
 on_accept_error(struct evconnlistener *l, void *arg)
@@ -240,7 +254,9 @@ on_accept_error(struct evconnlistener *l, void *arg)
 	struct rpc_server *s = arg;
 
 	LOG_RL(ERR, "%s: accept: %s", s->socket.path, strerror(errno));
-	usleep(1000);
+	if (s->pause == NULL &&
+	    loop_timer(s->loop, ACCEPT_PAUSE_US, on_accept_again, s, &s->pause) == 0)
+		evconnlistener_disable(l);
 }
 
 int
@@ -254,6 +270,7 @@ rpc_server_create(struct rpc *r, struct loop *l, const struct rpc_opts *opts,
 	if (s == NULL)
 		return -ENOMEM;
 	s->rpc = r;
+	s->loop = l;
 	s->unread.tv_sec = unread_ms / 1000;
 	s->unread.tv_usec = unread_ms % 1000 * 1000;
 	TAILQ_INIT(&s->clients);
@@ -286,6 +303,7 @@ rpc_server_destroy(struct rpc_server *s)
 		client_flush(c, FLUSH_MS);
 		client_destroy(c);
 	}
+	loop_watch_destroy(s->pause);
 	if (s->listener != NULL)
 		evconnlistener_free(s->listener);
 	rpc_socket_close(&s->socket);

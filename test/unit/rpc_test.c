@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -512,6 +513,33 @@ test_dead_reader(struct server *s)
 	close(fd);
 }
 
+/* Without descriptors nobody is taken; whoever waits is, as soon as there are some. */
+static void
+test_no_descriptors(struct server *s)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	struct rlimit before, low;
+	int fd = client_connect(), used = dup(fd);
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	low = before;
+	low.rlim_cur = (rlim_t)used;
+	close(used);
+	used = dup(fd); /* the last one below the limit */
+	CHECK(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	pump(s);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	for (int i = 0; i < 30; i++) {
+		pump(s);
+		nanosleep(&pause, NULL);
+	}
+	say(s, fd, NOTE("1"), strlen(NOTE("1")));
+	check_hear(s, fd, "taken later", OK("1", "{}") "\n", false);
+	close(used);
+	close(fd);
+	pump(s);
+}
+
 /* Clients get what was answered before the server went. */
 static void
 test_leave(void)
@@ -625,6 +653,7 @@ main(void)
 	test_long_line(&s);
 	test_many_clients(&s);
 	test_slow_reader(&s);
+	test_no_descriptors(&s);
 	server_stop(&s);
 	opts.unread_ms = 300;
 	CHECK(server_start(&s, &opts) == 0);
