@@ -119,7 +119,7 @@ frame_send(void *arg, const struct fwd_frame *fr)
 	}
 	fwd_copy(fr, segs, 0);
 	if (fr->needs != 0) {
-		fwd_eth_ask(m, fr);
+		fwd_eth_ask(m, fr, eth->eth_tx_offloads);
 		s->asked = true;
 	}
 	if (unlikely(fwd_captured(s->f, eth)))

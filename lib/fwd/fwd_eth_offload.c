@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fwd_impl.h"
 
+#include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
@@ -124,7 +125,7 @@ pseudo_write(uint8_t *data, const struct fwd_frame *fr, const struct headers *h,
 }
 
 void
-fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr)
+fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr, uint64_t offloads)
 {
 	struct headers h;
 	bool tcp;
@@ -138,7 +139,9 @@ fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr)
 	if ((fr->needs & FWD_TSO) != 0) {
 		m->tso_segsz = fr->vnet.gso_size;
 		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-		if ((h.flags & RTE_MBUF_F_TX_IPV4) != 0)
+		/* A device without this one passes the guest's own header on, as virtio does. */
+		if ((h.flags & RTE_MBUF_F_TX_IPV4) != 0 &&
+		    (offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0)
 			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 	}
 	pseudo_write(rte_pktmbuf_mtod(m, uint8_t *), fr, &h, m->ol_flags);

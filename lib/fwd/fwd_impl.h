@@ -121,8 +121,8 @@ void fwd_eth_disarm(const struct port_poll *poll);
 
 /* Whether the headers are of a kind that devices understand, and right. */
 bool fwd_eth_plain(const struct fwd_frame *fr);
-/* Asks for what such a frame needs; it has been copied into the mbuf. */
-void fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr);
+/* Asks a device with these offloads for what such a frame needs; it is in the mbuf already. */
+void fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr, uint64_t offloads);
 
 /* fwd_copy.c: bytes. */
 

@@ -20,7 +20,7 @@ LOG_USE(port);
 #define TAGS        8
 #define FRAME_MAX   (UINT16_MAX + OVERHEAD + TAGS)
 #define TX_CSUM     (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
-#define TX_TSO      (RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
+#define TX_TSO      RTE_ETH_TX_OFFLOAD_TCP_TSO
 #define RX_CSUM     (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 #define RSS         (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP)
 
@@ -135,10 +135,10 @@ plan_offloads(struct port_eth *e, struct plan *p)
 	if ((tx & TX_CSUM) == TX_CSUM)
 		p->conf.txmode.offloads |= TX_CSUM;
 	/* A large frame is as many buffers as it takes. */
-	if ((tx & TX_TSO) == TX_TSO && (tx & TX_CSUM) == TX_CSUM &&
+	if ((tx & TX_TSO) != 0 && (tx & TX_CSUM) == TX_CSUM &&
 	    (tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0 &&
 	    p->info.tx_desc_lim.nb_seg_max >= segs_of(p, FRAME_MAX))
-		p->conf.txmode.offloads |= TX_TSO;
+		p->conf.txmode.offloads |= TX_TSO | (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
 	e->tx_offloads = p->conf.txmode.offloads;
 	if (p->quirk.chains)
 		e->tx_offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
@@ -213,7 +213,7 @@ workers_assign(struct port_eth *e)
 static uint32_t
 buffers_count(const struct port_eth *e, const struct plan *p)
 {
-	bool tso = (e->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
+	bool tso = (e->tx_offloads & TX_TSO) != 0;
 	uint32_t by_frame = BURST * segs_of(p, tso ? FRAME_MAX : p->frame_max);
 	uint32_t by_bytes = BURST + segs_of(p, BURST_BYTES);
 	uint32_t n_threads = cross_n_workers(e->port->ports->cross) + 1;

@@ -51,6 +51,8 @@ static const struct {
 	{ "UDP length of its own", { false, true, .payload = 100 }, 0, UDP_LENGTH, OFFLOADS, 0, 1 },
 	{ "segments by the device", { .payload = 20000, .n_options = 3 }, 1448, TRUE, OFFLOADS | TSO,
 	  SEGMENT | V4_HEAD, 1 },
+	{ "segments by the device, IP header by the guest", { .payload = 3000 }, 1448, TRUE,
+	  OFFLOADS | RTE_ETH_TX_OFFLOAD_TCP_TSO, SEGMENT | V4, 1 },
 	{ "segments by the device, IPv6", { true, .payload = 60000 }, 1440, TRUE, OFFLOADS | TSO,
 	  SEGMENT | V6, 1 },
 	{ "segments here, sums by the device", { .payload = 10001 }, 1460, TRUE, OFFLOADS,
@@ -119,8 +121,10 @@ asked_check(const struct rte_mbuf *m, const uint8_t *got, const struct packet *p
 	CHECK(m->l4_len == packet_payload(p) - l4);
 	CHECK(!segments || m->tso_segsz == gso_size);
 	CHECK(packet_pseudo(got, p, l4_len) == (got[field] << 8 | got[field + 1]));
-	CHECK((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) == 0 ||
-	      (got[packet_l3(p) + 10] == 0 && got[packet_l3(p) + 11] == 0));
+	if ((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0)
+		CHECK(got[packet_l3(p) + 10] == 0 && got[packet_l3(p) + 11] == 0);
+	else if (!p->ipv6)
+		CHECK(packet_sum(got + packet_l3(p), 20) == 0xffff);
 }
 
 /* The device's part of the work, so that what comes out can be looked at as a whole. */
