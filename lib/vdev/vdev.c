@@ -6,7 +6,9 @@
 int
 vdev_start(struct vdev *dev, const struct vdev_cfg *cfg)
 {
-	if (cfg->mem == NULL || cfg->n_rings > VDEV_RINGS_MAX || cfg->n_rings > 2 * dev->n_pairs_max)
+	if (cfg->mem == NULL || cfg->rings == NULL || cfg->n_rings == 0)
+		return -EINVAL;
+	if (cfg->n_rings > VDEV_RINGS_MAX || cfg->n_rings > 2 * dev->n_pairs_max)
 		return -EINVAL;
 	return dev->ops->start(dev, cfg);
 }
