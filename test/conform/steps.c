@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What most cases are made of. */
+#include "conform.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Long enough for a worker that was not waited for to write once more. */
+#define STILL_US 300
+
+int
+conform_start(struct conform *c)
+{
+	int rc = side_start(&c->b);
+
+	if (rc == 0)
+		rc = side_start(&c->a);
+	return rc < 0 ? vmm_fault_set(&c->fault, "start: %s", strerror(-rc)) : 0;
+}
+
+int
+conform_settle(struct conform *c, struct side *s)
+{
+	uint8_t *copy = side_copy(s);
+
+	usleep(STILL_US);
+	if (!side_same(s, copy))
+		return vmm_fault_set(&c->fault, "port %u: memory changes after stop() has returned",
+				     s->port);
+	TRY(traffic_recv(s == &c->a ? &c->ba : &c->ab));
+	return side_settle(s);
+}
+
+int
+conform_stop(struct conform *c)
+{
+	side_stop(&c->a);
+	TRY(conform_settle(c, &c->a));
+	side_stop(&c->b);
+	return conform_settle(c, &c->b);
+}
+
+int
+conform_traffic(struct conform *c, uint32_t n)
+{
+	TRY(traffic_run(&c->ab, n));
+	return traffic_run(&c->ba, n);
+}
+
+int
+conform_sum(struct conform *c)
+{
+	uint64_t sent = c->ab.sent + c->ba.sent, received = c->ab.received + c->ba.received;
+
+	c->provider->tend(c->wire);
+	if (sent == received + conform_drops(c) + c->forgotten)
+		return 0;
+	return vmm_fault_set(&c->fault, "%" PRIu64 " frames sent, %" PRIu64 " received, %" PRIu64
+			     " dropped by name", sent, received, conform_drops(c));
+}
