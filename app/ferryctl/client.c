@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client.h"
+#include "table.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -162,8 +163,9 @@ tell_error(const json_t *error)
 {
 	const char *text = json_string_value(json_object_get(error, "message"));
 
-	fprintf(stderr, "ferryctl: %s%s\n", client_where,
-		text == NULL ? "ferryd answered neither a result nor an error" : text);
+	fprintf(stderr, "ferryctl: %s", client_where);
+	text_print(text == NULL ? "ferryd answered neither a result nor an error" : text, stderr);
+	fputc('\n', stderr);
 }
 
 enum status

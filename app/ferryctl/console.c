@@ -18,6 +18,7 @@ struct console {
 	EditLine *el;
 	History *history;
 	char history_file[512];
+	bool gone;  /* nobody answers any more */
 };
 
 static char *
@@ -224,9 +225,8 @@ turn(struct console *con)
 		return false;
 	}
 	remember(con, line);
-	if (command_line(con->shell, line) == STATUS_NO_FERRYD)
-		return false;
-	return !con->shell->quit;
+	con->gone = command_line(con->shell, line) == STATUS_NO_FERRYD;
+	return !con->gone && !con->shell->quit;
 }
 
 enum status
@@ -242,5 +242,5 @@ console_run(struct shell *s)
 	while (turn(&con))
 		;
 	console_close(&con);
-	return STATUS_OK;
+	return con.gone ? STATUS_NO_FERRYD : STATUS_OK;
 }

@@ -9,7 +9,8 @@
 
 #include "command.h"
 
-/** Reads commands until Ctrl-D or `quit`; errors do not end it.  @return STATUS_OK */
+/** Reads commands until Ctrl-D or `quit`; errors do not end it, but that nobody answers.
+ *  @return STATUS_OK; STATUS_FAILED: no terminal to edit on; STATUS_NO_FERRYD */
 enum status console_run(struct shell *s);
 
 /**

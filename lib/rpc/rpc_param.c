@@ -16,6 +16,15 @@ const char *const rpc_type_names[] = {
 	[RPC_OBJECT] = "object", [RPC_ARRAY] = "array",
 };
 
+/* A message is one line, on terminals and in logs, whatever a stranger has put into a name. */
+static void
+one_line(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 int
 rpc_fail(struct rpc_error *err, int rc, const char *member, const char *fmt, ...)
 {
@@ -32,6 +41,8 @@ rpc_fail(struct rpc_error *err, int rc, const char *member, const char *fmt, ...
 	if (snprintf(err->message, sizeof(err->message), "%s%s%s", named ? member : "",
 		     named ? ": " : "", text) < 0)
 		err->message[0] = '\0';
+	one_line(err->message);
+	one_line(err->member);
 	return rc;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "clock.h"
 #include "log.h"
 #include "rpc_impl.h"
 
@@ -17,8 +18,8 @@
 
 LOG_USE(rpc);
 
-/* How long a leaving server waits for a client to take its last answers. */
-#define FLUSH_MS 200
+/* How long a leaving server waits for its clients to take their last answers. */
+#define FLUSH_NS (200 * 1000000ULL)
 
 #define ACCEPT_PAUSE_US 100000
 
@@ -114,9 +115,17 @@ line_handle(struct client *c, size_t len)
 	free(answer);
 }
 
-/* Writes what is queued as far as the client takes it within the time. */
+static int
+ms_until(uint64_t then_ns)
+{
+	uint64_t now = clock_ns();
+
+	return now < then_ns ? (int)((then_ns - now) / 1000000) : 0;
+}
+
+/* Writes what is queued as far as the client takes it by then. */
 static void
-client_flush(struct client *c, int wait_ms)
+client_flush(struct client *c, uint64_t until_ns)
 {
 	struct evbuffer *out = bufferevent_get_output(c->bev);
 	struct pollfd p = { .fd = bufferevent_getfd(c->bev), .events = POLLOUT };
@@ -125,7 +134,7 @@ client_flush(struct client *c, int wait_ms)
 	while (evbuffer_get_length(out) > 0) {
 		if (evbuffer_write(out, p.fd) < 0 && errno != EAGAIN)
 			break;
-		if (evbuffer_get_length(out) > 0 && poll(&p, 1, wait_ms) <= 0)
+		if (evbuffer_get_length(out) > 0 && poll(&p, 1, ms_until(until_ns)) <= 0)
 			break;
 	}
 }
@@ -294,13 +303,14 @@ rpc_server_create(struct rpc *r, struct loop *l, const struct rpc_opts *opts,
 void
 rpc_server_destroy(struct rpc_server *s)
 {
+	uint64_t until = clock_ns() + FLUSH_NS;
 	struct client *c;
 
 	if (s == NULL)
 		return;
 	while ((c = TAILQ_FIRST(&s->clients)) != NULL) {
 		/* the answer to ferryd.quit is still in the buffer */
-		client_flush(c, FLUSH_MS);
+		client_flush(c, until);
 		client_destroy(c);
 	}
 	loop_watch_destroy(s->pause);
