@@ -119,8 +119,12 @@ vring_pos(const struct vring *r)
 void
 vring_break(struct vring *r, enum vring_bad why)
 {
-	if (vring_bad(r) == VRING_BAD_NONE)
-		atomic_store_explicit(&r->bad, why, memory_order_relaxed);
+	if (vring_bad(r) != VRING_BAD_NONE)
+		return;
+	/* What looks bad may only be the zeros that stand in for memory that is gone. */
+	if (atomic_load_explicit(&r->mem->faulted, memory_order_relaxed))
+		why = VRING_BAD_MEMORY;
+	atomic_store_explicit(&r->bad, why, memory_order_relaxed);
 }
 
 static void
