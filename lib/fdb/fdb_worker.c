@@ -18,11 +18,15 @@ cache_line(const struct fdb *fdb, const struct fdb_worker *w, uint32_t hash)
 	return &w->cache[hash & (fdb->cache_len - 1)];
 }
 
-/* Where the key is if it is in this line; without a branch, for which way it is nobody can guess. */
+/*
+ * Where the key is if it is in this line; without a branch, for which way it is nobody can guess.
+ * Zero, which a frame may be sent to, equals every way that is empty: any of them will do.
+ */
 static uint32_t
 cache_way(const struct fdb_cached *c, fdb_key_t key)
 {
-	return (c->keys[1] == key) + 2 * (c->keys[2] == key) + 3 * (c->keys[3] == key);
+	return ((c->keys[1] == key) + 2 * (c->keys[2] == key) + 3 * (c->keys[3] == key)) %
+	       CACHE_WAYS;
 }
 
 /* The version is loaded before the table is asked: an answer that was changed meanwhile is kept
