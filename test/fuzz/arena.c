@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "arena.h"
 
+#include "poison.h"
+
 #include <rte_common.h>
 
 #include <sys/mman.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_POISON 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_POISON 1
-#endif
-#endif
-
-#ifdef ARENA_POISON
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(p, len)   ((void)(p), (void)(len))
-#define ASAN_UNPOISON_MEMORY_REGION(p, len) ((void)(p), (void)(len))
-#endif
 
 #define PAGE 4096u
 
@@ -50,7 +37,7 @@ arena_init(void)
 		for (uint32_t i = 0; i < GMEM_REGIONS_MAX; i++) {
 			at += PAGE;
 			FUZZ_CHECK(mprotect(at, place_size(c), PROT_READ | PROT_WRITE) == 0);
-			ASAN_POISON_MEMORY_REGION(at, place_size(c));
+			POISON(at, place_size(c));
 			places[c][i] = at;
 			at += place_size(c);
 		}
@@ -61,7 +48,7 @@ arena_clear(void)
 {
 	for (uint32_t i = 0; i < arena.n; i++) {
 		memset(arena.regions[i].host, 0, arena.regions[i].size);
-		ASAN_POISON_MEMORY_REGION(arena.regions[i].host, arena.regions[i].size);
+		POISON(arena.regions[i].host, arena.regions[i].size);
 	}
 	arena.n = 0;
 }
@@ -97,7 +84,7 @@ region_lay(struct fuzz_in *in, uint32_t class, uint32_t how, uint8_t *model)
 	r->gpa = place_gpa(in, how, r->size);
 	r->uva = r->gpa;
 	r->host = places[class][arena.n] + place_size(class) - sizes[class];
-	ASAN_UNPOISON_MEMORY_REGION(r->host, r->size);
+	UNPOISON(r->host, r->size);
 	arena.models[arena.n] = model;
 	memset(model, 0, r->size);
 	arena.n++;

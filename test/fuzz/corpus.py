@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import corpus_chain
+import corpus_frame
 
 TARGETS = {
     "chain": corpus_chain.inputs,
+    "frame": corpus_frame.inputs,
 }
 
 

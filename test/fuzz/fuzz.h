@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /** Names of what the corpus has to reach, at most 64 of them; NULL: a bit without a promise.
  *  An input whose file is called NAME.anything has to reach NAME. */
-extern const char *const fuzz_names[];
+extern const char *fuzz_names[];
 extern const size_t fuzz_n_names;
 
 /** Words that mutations of text put in; ends with NULL. */
