@@ -41,7 +41,8 @@ struct port_opts {
 	mode_t mode;             /**< vhost-user: of the socket file; 0: by the umask */
 	gid_t gid;               /**< vhost-user: of the socket file; (gid_t)-1: unchanged */
 	const char *devargs;     /**< ethdev */
-	uint16_t mtu;            /**< frames with more payload are dropped; 0: no limit */
+	uint16_t mtu;            /**< frames with more payload are dropped; 0: no limit, ethdev: the
+				      device's own */
 	const char *group;       /**< isolation group: ports of one group do not hear each other;
 				      NULL: vhost-user none, ethdev "uplink"; "": none */
 };

@@ -154,15 +154,25 @@ void
 packet_deliver(struct port *to, uint64_t offloads, const uint8_t *frame, uint32_t len,
 	       const struct packet *p, uint16_t gso_size)
 {
+	packets_deliver(to, offloads, &frame, &len, p, gso_size, 1);
+}
+
+void
+packets_deliver(struct port *to, uint64_t offloads, const uint8_t *const *frames,
+		const uint32_t *lens, const struct packet *p, uint16_t gso_size, uint32_t n)
+{
 	struct fwd *f = rig.fwd[0];
 	struct port_live live = *to->live;
-	struct fwd_group g = { .eth = &live, .port = &live, .n = 1 };
-	struct vring_seg rest;
+	struct fwd_group g = { .eth = &live, .port = &live, .n = (uint16_t)n };
+	struct vring_seg rest[FWD_BURST];
 
 	live.eth_tx_offloads = offloads;
 	f->lane = &to->stats->lanes[0];
-	f->n = 1;
-	fwd_frame_set(&f->frames[0], frame, len, &rest);
-	packet_ask(&f->frames[0], p, gso_size);
-	fwd_eth_deliver(f, &g, 1);
+	f->n = n;
+	for (uint32_t i = 0; i < n; i++) {
+		fwd_frame_set(&f->frames[i], frames[i], lens[i], &rest[i]);
+		packet_ask(&f->frames[i], &p[i], gso_size);
+		g.frames[i] = (uint8_t)i;
+	}
+	fwd_eth_deliver(f, &g, n);
 }

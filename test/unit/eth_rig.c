@@ -10,11 +10,17 @@
 
 struct rig rig;
 
+static void
+on_changed(void *arg, struct port *p)
+{
+	rig.n_changed++;
+}
+
 void
 rig_init(void)
 {
 	struct fdb_opts fdb = { 0 };
-	struct port_ops ops = { 0 };
+	struct port_ops ops = { .changed = on_changed };
 
 	CHECK(cross_create(RIG_WORKERS, &rig.cross) == 0);
 	CHECK(swdev_pool_create(rig.cross, &rig.pool) == 0);

@@ -26,6 +26,7 @@ struct rig {
 	struct rte_mempool *mbufs;  /* of the test, not of a port */
 	char why[512];
 	struct port_info info;      /* of the last rig_info() */
+	uint32_t n_changed;         /* news about ports */
 };
 
 extern struct rig rig;
@@ -84,6 +85,9 @@ bool packet_right(const uint8_t *frame, uint32_t len, const struct packet *p);
 /** Has worker 0 deliver it as a guest's, to a device that offers so much. */
 void packet_deliver(struct port *to, uint64_t offloads, const uint8_t *frame, uint32_t len,
 		    const struct packet *p, uint16_t gso_size);
+/** The same with a burst of n, at most FWD_BURST. */
+void packets_deliver(struct port *to, uint64_t offloads, const uint8_t *const *frames,
+		     const uint32_t *lens, const struct packet *p, uint16_t gso_size, uint32_t n);
 
 /* port_eth_test.c, fwd_eth_test.c, port_eth_tap_test.c */
 

@@ -181,6 +181,49 @@ row_run(struct port *p, uint32_t row)
 		fprintf(stderr, "  in: %s\n", rows[row].story);
 }
 
+#define N_BURST 7
+
+static uint16_t
+odd_refuse(void *txq, struct rte_mbuf **mbufs, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		if (mbufs[i]->pkt_len % 2 == 1)
+			return i;
+	return n;
+}
+
+/* What a device refuses is dropped under that name, the others go in their order. */
+static void
+refused_story(struct port *p)
+{
+	static uint8_t frames[N_BURST][200];
+	static const uint32_t payloads[N_BURST] = { 1, 2, 3, 5, 4, 6, 7 };
+	eth_tx_prep_t before = rte_eth_fp_ops[p->eth->id].tx_pkt_prepare;
+	struct packet packets[N_BURST] = { 0 };
+	const uint8_t *at[N_BURST];
+	uint32_t lens[N_BURST];
+	struct rte_mbuf *m;
+
+	for (uint32_t i = 0; i < N_BURST; i++) {
+		packets[i].payload = payloads[i];
+		lens[i] = packet_make(frames[i], &packets[i]);
+		at[i] = frames[i];
+	}
+	rte_eth_fp_ops[p->eth->id].tx_pkt_prepare = odd_refuse;
+	packets_deliver(p, OFFLOADS, at, lens, packets, 0, N_BURST);
+	rte_eth_fp_ops[p->eth->id].tx_pkt_prepare = before;
+	for (uint32_t i = 0; i < N_BURST; i++) {
+		if (payloads[i] % 2 == 1)
+			continue;
+		m = rig_ring_get(p, 0);
+		CHECK(m != NULL && m->pkt_len == lens[i]);
+		rte_pktmbuf_free(m);
+	}
+	CHECK(rig_ring_get(p, 0) == NULL);
+	CHECK(rig_drops(p, DROP_DEV_REFUSED) == 4);
+	CHECK(rte_mempool_full(p->eth->pool));
+}
+
 void
 fwd_eth_stories(void)
 {
@@ -191,5 +234,7 @@ fwd_eth_stories(void)
 	CHECK(p != NULL);
 	for (uint32_t i = 0; p != NULL && i < RTE_DIM(rows); i++)
 		row_run(p, i);
+	if (p != NULL)
+		refused_story(p);
 	rig_fini();
 }

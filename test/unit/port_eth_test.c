@@ -382,6 +382,29 @@ borrowed_story(void)
 	CHECK(rte_eal_hotplug_remove("vdev", "net_null5") == 0);
 }
 
+/* A bus takes its device back: the port says so once, until it is removed. */
+static void
+removed_story(void)
+{
+	uint8_t frame[60];
+	uint32_t before;
+
+	rings_open(1, 0);
+	before = rig.n_changed;
+	rte_dev_event_callback_process("net_ring1", RTE_DEV_EVENT_REMOVE);
+	rte_dev_event_callback_process("net_ring1", RTE_DEV_EVENT_REMOVE);
+	CHECK(rig.n_changed == before + 1);
+	CHECK_STR("removed", rig_info(out)->state, "broken");
+	CHECK_STR("removed", rig.info.reason, "device was removed");
+	CHECK_STR("removed", rig_info(in)->state, "up");
+	rig_frame(frame, sizeof(frame), 1);
+	rig_ring_put(in, 0, frame, sizeof(frame));
+	CHECK(rig_turn(0) == 1 && came_out(frame, sizeof(frame), 0));
+	rings_close();
+	rte_dev_event_callback_process("net_ring1", RTE_DEV_EVENT_REMOVE);
+	CHECK(rig.n_changed == before + 1);
+}
+
 void
 port_eth_stories(void)
 {
@@ -398,5 +421,6 @@ port_eth_stories(void)
 	tag_story();
 	files_story();
 	few_queues_story();
+	removed_story();
 	rig_fini();
 }
