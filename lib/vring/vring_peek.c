@@ -52,6 +52,9 @@ seg_add(const struct vring *r, struct vring_batch *b, struct vring_chain *c, gpa
 		c->n_segs++;
 		gpa.v += got;
 		len -= (uint32_t)got;
+		/* Behind the last address comes none, whatever the guest has at the first. */
+		if (unlikely(len > 0 && gpa.v == 0))
+			return VRING_BAD_RANGE;
 	} while (unlikely(len > 0));
 	return VRING_BAD_NONE;
 }
@@ -71,6 +74,8 @@ table_gather(const struct vring *r, struct vring_batch *b, gpa_t gpa, uint32_t l
 		to += got;
 		gpa.v += got;
 		len -= (uint32_t)got;
+		if (len > 0 && gpa.v == 0)
+			return VRING_BAD_RANGE;
 	}
 	return VRING_BAD_NONE;
 }
@@ -260,9 +265,12 @@ split_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 			rte_prefetch0(&r->split.desc[heads[i] & mask]);
 		}
 		for (uint32_t i = 0; i < some; i++) {
-			struct vring_chain *c = chain_begin(b, heads[i], 1);
+			struct vring_chain *c;
 
-			if (!batch_room(r, b) || !chain_end(r, b, c, split_walk(r, b, c, heads[i])))
+			if (!batch_room(r, b))
+				return b->n - before;
+			c = chain_begin(b, heads[i], 1);
+			if (!chain_end(r, b, c, split_walk(r, b, c, heads[i])))
 				return b->n - before;
 			rte_prefetch0(c->segs[0].host);
 			b->next++;
