@@ -3,6 +3,7 @@
 """Guests reach the host's network through a tap port; two uplinks do not hear each other."""
 
 import json
+import time
 
 from ferry.guest import Nic
 from ferry.net import Namespace
@@ -47,6 +48,11 @@ class HostJob:
         return json.loads(lines[-1])
 
 
+def sleep(daemon):
+    worker = daemon.call("worker.show")[0]
+    return worker["state"], worker["sleep"]
+
+
 def story(s):
     network = Namespace(s)
     daemon = s.switch(
@@ -87,6 +93,16 @@ def story(s):
         heard = {name: daemon.port(name)["tx"]["frames"] - before[name] for name in before}
         expect(heard["vm1"] >= 31, f"vm1 heard {heard['vm1']} of 31 questions")
         expect(heard["up1"] < 10, f"up1 heard {heard['up1']} frames, of up0 too")
+    with s.check("a worker says how it sleeps: woken, or bounded where a device cannot wake it"):
+        wait_until("it sleeps until it is woken", lambda: sleep(daemon) == ("sleeping", "interrupt"))
+        daemon.call("port.add", name="nul0", type="ethdev", devargs="net_null0,no-rx=1")
+        wait_until("its sleep is bounded", lambda: sleep(daemon)[1] == "bounded")
+        before = daemon.cpu_seconds()
+        time.sleep(2)
+        used = daemon.cpu_seconds() - before
+        expect(used < 1, f"{used:.2f} s of CPU in 2 s of bounded sleep")
+        daemon.call("port.del", name="nul0")
+        wait_until("it sleeps until it is woken", lambda: sleep(daemon) == ("sleeping", "interrupt"))
     with s.check("an uplink goes and comes back live"):
         daemon.call("port.del", name="up0")
         wait_until("ferry0 is gone", lambda: network.run("ip", "link", "show", "ferry0")[0] != 0, 10)

@@ -24,11 +24,19 @@ def free_hugepages():
         return int(re.search(r"HugePages_Free: +(\d+)", file.read())[1])
 
 
-def memory(name, huge):
+def runtime_folder(prefix):
+    """Where EAL keeps the files of a process with ordinary pages; it leaves the folder behind."""
+    root = "/var/run" if os.getuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp")
+    return f"{root}/dpdk/{prefix}"
+
+
+def memory(story, name, huge):
     """EAL arguments for memory that can be shared: hugepages where there are some, or ordinary pages."""
     if huge and free_hugepages() >= 2 * HUGEPAGES:
         return ["--in-memory", "--single-file-segments"]
-    return ["--no-huge", "-m", "256", "--no-shconf", f"--file-prefix={name}-{os.getpid()}"]
+    prefix = f"ferry-{name}-{os.getpid()}"
+    story.at_end.callback(shutil.rmtree, runtime_folder(prefix), ignore_errors=True)
+    return ["--no-huge", "-m", "256", "--no-shconf", f"--file-prefix={prefix}"]
 
 
 class Testpmd(Process):
@@ -54,7 +62,7 @@ class Testpmd(Process):
         vdev += f",server={int(server)},packed_vq={int(packed)}"
         reader, self.stdin_fd = os.pipe()
         argv = [
-            *("stdbuf", "-oL", program, *memory(name, huge), "--iova-mode=va"),
+            *("stdbuf", "-oL", program, *memory(story, name, huge), "--iova-mode=va"),
             *("--no-pci", "--no-telemetry", "--vdev", vdev),
             *("--", "-i", "--total-num-mbufs=8192", "--no-mlockall"),
             *(f"--rxq={queues}", f"--txq={queues}", *arguments),
