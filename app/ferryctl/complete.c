@@ -71,7 +71,8 @@ offer_names(struct client *c, json_t *list, const char *noun, const char *prefix
 		const json_t *name = json_object_get(object, "name");
 		const json_t *index = json_object_get(object, "index");
 
-		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(index));
+		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(index));
 		if (json_is_string(name))
 			offer(list, prefix, json_string_value(name), "", begun);
 		else if (json_is_integer(index))

@@ -87,7 +87,7 @@ write_all(const char *buf, size_t len)
 	return true;
 }
 
-/* Waits for something to do; signals come only while it waits, so that none slips past the check. */
+/* Waits for something to do; signals come only meanwhile, so that none slips past the check. */
 static bool
 wait_ready(struct pollfd *p, const sigset_t *stops)
 {
@@ -129,7 +129,8 @@ copy(const struct fifo *f, const sigset_t *stops)
 enum fifo_end
 fifo_copy(const struct fifo *f)
 {
-	const struct sigaction act = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	const struct sigaction act = { .sa_handler = on_signal };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct sigaction old_int, old_term, old_pipe;
 	enum fifo_end end;
 	sigset_t stops;

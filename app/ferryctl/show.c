@@ -172,7 +172,8 @@ print_rows(const struct column *columns, const json_t *list, FILE *out)
 	json_array_foreach(list, i, object)
 		for (size_t j = 0; j < n; j++) {
 			const json_t *value = path_get(object, columns[j].path);
-			bool numeric = value == NULL || json_is_null(value) || json_is_number(value) ||
+			bool numeric = value == NULL || json_is_null(value) ||
+				       json_is_number(value) ||
 				       columns[j].format == FORMAT_LENGTH;
 
 			table_add(t, cell_text(&columns[j], value), numeric);

@@ -65,7 +65,8 @@ integer_json(const char *text)
 static json_t *
 boolean_json(const char *text)
 {
-	static const char *const yes[] = { "yes", "true", "on" }, *const no[] = { "no", "false", "off" };
+	static const char *const yes[] = { "yes", "true", "on" };
+	static const char *const no[] = { "no", "false", "off" };
 
 	for (int i = 0; i < 3; i++) {
 		if (strcmp(text, yes[i]) == 0)

@@ -137,10 +137,12 @@ static json_t *
 capture_json(const struct rpc_switch *sw, const struct capture_info *c)
 {
 	const struct port *p = port_by_number(sw->ports, c->port);
+	json_t *port = json_null();
 
+	if (c->port != UINT16_MAX)
+		port = json_string(p == NULL ? "" : port_name(p));
 	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:i, s:b, s:o, s:I, s:I, s:I, s:I}",
-		"name", rpc_text(c->name),
-		"port", c->port == UINT16_MAX ? json_null() : json_string(p == NULL ? "" : port_name(p)),
+		"name", rpc_text(c->name), "port", port,
 		"direction", dir_names[c->dir], "filter", rpc_text(c->filter),
 		"file", rpc_text(c->file), "snaplen", (int)c->snaplen, "running", c->running,
 		"reason", rpc_text(c->reason), "frames", (json_int_t)c->frames,
@@ -174,7 +176,8 @@ static const struct rpc_param start_params[] = {
 	  .help = "pcapng file to write, or a pipe that is read already" },
 	{ "direction", RPC_STRING, .choices = "rx|tx|both",
 	  .help = "rx: received from the port, tx: given to the port (both)" },
-	{ "filter", RPC_STRING, .min = 0, .max = 255, .help = "pcap-filter(7) expression (everything)" },
+	{ "filter", RPC_STRING, .min = 0, .max = 255,
+	  .help = "pcap-filter(7) expression (everything)" },
 	{ "snaplen", RPC_INT, .min = 1, .max = CAPTURE_SNAPLEN_MAX,
 	  .help = "bytes kept of a frame (65535)" },
 	{ "frames", RPC_INT, .min = 1, .max = INT64_MAX, .help = "stop after so many frames" },

@@ -41,7 +41,8 @@ event_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 
 static const struct rpc_param show_params[] = {
 	{ "port", RPC_STRING, .completes = "port", .help = "only what happened to this port" },
-	{ "after", RPC_INT, .min = 0, .max = INT64_MAX, .help = "only events with a higher number" },
+	{ "after", RPC_INT, .min = 0, .max = INT64_MAX,
+	  .help = "only events with a higher number" },
 	{ 0 },
 };
 

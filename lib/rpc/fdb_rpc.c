@@ -72,7 +72,7 @@ fdb_rpc_add(struct fdb *fdb, fdb_key_t key, uint16_t port, const char *where,
 
 	rpc_member(member, sizeof(member), where, "mac");
 	if (rc == -EEXIST)
-		return rpc_fail(err, rc, member, "is static on another port; remove it there first");
+		return rpc_fail(err, rc, member, "is static on another port, remove it there");
 	if (rc == -ENOSPC)
 		return rpc_fail(err, rc, member, "the table is full; flush it or remove entries");
 	return rc < 0 ? rpc_fail(err, rc, member, "%s", strerror(-rc)) : 0;
@@ -239,7 +239,8 @@ static const struct rpc_param set_params[] = {
 };
 
 const struct rpc_method fdb_rpc[] = {
-	{ "fdb.show", fdb_show, show_params, "mac", "addresses and the ports behind which they are" },
+	{ "fdb.show", fdb_show, show_params, "mac",
+	  "addresses and the ports behind which they are" },
 	{ "fdb.add", fdb_add_method, fdb_rpc_params, "mac", "add a static entry" },
 	{ "fdb.del", fdb_del_method, del_params, "mac", "remove an entry" },
 	{ "fdb.flush", fdb_flush_method, flush_params, "port", "forget learned entries" },

@@ -56,6 +56,12 @@ type_name(enum port_type type)
 	return type == PORT_ETHDEV ? "ethdev" : "vhost-user";
 }
 
+static enum port_type
+type_of(const char *name)
+{
+	return strcmp(name, type_name(PORT_ETHDEV)) == 0 ? PORT_ETHDEV : PORT_VHOST_USER;
+}
+
 static bool
 name_valid(const char *name)
 {
@@ -94,7 +100,7 @@ port_rpc_opts(json_t *o, const char *where, struct port_opts *out, struct rpc_er
 		return rc;
 	*out = (struct port_opts){
 		.name = rpc_text_of(o, "name"),
-		.type = strcmp(rpc_text_of(o, "type"), "ethdev") == 0 ? PORT_ETHDEV : PORT_VHOST_USER,
+		.type = type_of(rpc_text_of(o, "type")),
 		.socket = rpc_text_of(o, "socket"),
 		.client = rpc_text_of(o, "role") != NULL &&
 			  strcmp(rpc_text_of(o, "role"), "client") == 0,
@@ -147,7 +153,8 @@ refuse(struct rpc_error *err, int rc, const char *where, const char *why)
 	for (const struct rpc_param *p = port_rpc_params; p->name != NULL; p++)
 		if (strlen(p->name) == len && strncmp(p->name, why, len) == 0 && why[len] == ':') {
 			rpc_member(member, sizeof(member), where, p->name);
-			return rpc_fail(err, rc, member, "%s", why + len + 1 + (why[len + 1] == ' '));
+			why += len + 1;
+			return rpc_fail(err, rc, member, "%s", why + strspn(why, " "));
 		}
 	return rpc_fail(err, rc, where, "%s", why);
 }

@@ -49,7 +49,7 @@ struct rpc_param {
 struct rpc_error {
 	int code;
 	char message[256];      /**< one line that says what to do */
-	char member[64];        /**< parameter that is wrong, "ports[2].socket" for nested; or empty */
+	char member[64];        /**< what is wrong, "ports[2].socket" for nested ones; or empty */
 };
 
 /**
@@ -65,7 +65,7 @@ struct rpc_method {
 	const char *name;                /**< "port.add" */
 	rpc_fn *fn;
 	const struct rpc_param *params;  /**< ends with a row without name */
-	const char *positional;          /**< parameter that stands for [NAME] on the console; NULL */
+	const char *positional;          /**< parameter that is [NAME] on the console; NULL */
 	const char *help;                /**< one line */
 };
 

@@ -28,9 +28,8 @@ stats_rpc_update(json_t *o, const struct stats_lane *s)
 						  s->counts[COUNT_RX_BYTES]));
 	json_object_set_new(o, "tx", traffic_json(s->counts[COUNT_TX_FRAMES],
 						  s->counts[COUNT_TX_BYTES]));
-	for (int i = 0; i < COUNT_N; i++)
-		if (i > COUNT_TX_BYTES)
-			json_object_set_new(o, count_names[i], json_integer((json_int_t)s->counts[i]));
+	for (int i = COUNT_TX_BYTES + 1; i < COUNT_N; i++)
+		json_object_set_new(o, count_names[i], json_integer((json_int_t)s->counts[i]));
 	json_object_set_new(o, "drops", drops_json(s));
 }
 
@@ -81,6 +80,7 @@ static const struct rpc_param show_params[] = {
 };
 
 const struct rpc_method stats_rpc[] = {
-	{ "stats.show", stats_show, show_params, "port", "counters, drops by name, and live rates" },
+	{ "stats.show", stats_show, show_params, "port",
+	  "counters, drops by name, and live rates" },
 	{ 0 },
 };

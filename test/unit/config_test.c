@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define VM(name, more) "{\"name\":\"" name "\",\"type\":\"vhost-user\",\"socket\":\"/x/" name "\"" more "}"
+#define VM(name, more) "{\"name\":\"" name "\",\"type\":\"vhost-user\",\"socket\":\"/x/" name "\"" \
+	more "}"
 #define PORTS(list) "{\"ports\":[" list "]}"
 #define CPUS(list) "{\"workers\":{\"cpus\":\"" list "\"}}"
 #define CPUS_BAD(list) "workers.cpus: expected a list of CPUs that this process may use, " \
@@ -22,10 +23,13 @@ static const struct {
 	const char *story, *json, *message, *member;
 } rows[] = {
 	{ "not an object", "[]", "expected an object, not []", "" },
-	{ "unknown section", "{\"portz\":[]}", "portz: unknown member; did you mean \"ports\"?", "portz" },
+	{ "unknown section", "{\"portz\":[]}", "portz: unknown member; did you mean \"ports\"?",
+	  "portz" },
 	{ "far from any section", "{\"zzzzzz\":1}",
-	  "zzzzzz: unknown member; known are rpc, workers, ports, fdb, log, eal, privileges", "zzzzzz" },
-	{ "section of a wrong type", "{\"ports\":{}}", "ports: expected an array, not {}", "ports" },
+	  "zzzzzz: unknown member; known are rpc, workers, ports, fdb, log, eal, privileges",
+	  "zzzzzz" },
+	{ "section of a wrong type", "{\"ports\":{}}", "ports: expected an array, not {}",
+	  "ports" },
 	{ "eal is text", "{\"eal\":[]}", "eal: expected a string, not []", "eal" },
 
 	{ "rpc: type", "{\"rpc\":{\"socket\":7}}",
@@ -34,7 +38,8 @@ static const struct {
 	  "rpc.sokcet: unknown member; did you mean \"socket\"?", "rpc.sokcet" },
 	{ "rpc: mode is octal", "{\"rpc\":{\"mode\":\"0680\"}}",
 	  "rpc.mode: expected a mode in octal as \"0660\", not \"0680\"", "rpc.mode" },
-	{ "rpc: mode is no number", "{\"rpc\":{\"mode\":432}}", "rpc.mode: expected a string, not 432",
+	{ "rpc: mode is no number", "{\"rpc\":{\"mode\":432}}",
+	  "rpc.mode: expected a string, not 432",
 	  "rpc.mode" },
 	{ "rpc: group", "{\"rpc\":{\"group\":\"no such group\"}}",
 	  "rpc.group: expected a group of this system, not \"no such group\"", "rpc.group" },
@@ -57,11 +62,13 @@ static const struct {
 	{ "port: no type", PORTS("{\"name\":\"vm1\",\"socket\":\"/x\"}"),
 	  "ports[0].type: missing; expected \"vhost-user\" or \"ethdev\"", "ports[0].type" },
 	{ "port: wrong type", PORTS("{\"name\":\"vm1\",\"type\":\"vhost-usr\"}"),
-	  "ports[0].type: expected \"vhost-user\" or \"ethdev\", not \"vhost-usr\"", "ports[0].type" },
+	  "ports[0].type: expected \"vhost-user\" or \"ethdev\", not \"vhost-usr\"",
+	  "ports[0].type" },
 	{ "port: no socket", PORTS("{\"name\":\"vm1\",\"type\":\"vhost-user\"}"),
 	  "ports[0].socket: missing; the type is vhost-user", "ports[0].socket" },
 	{ "port: socket of a wrong type",
-	  PORTS(VM("vm1", "") "," VM("vm2", "") ",{\"name\":\"a\",\"type\":\"vhost-user\",\"socket\":5}"),
+	  PORTS(VM("vm1", "") "," VM("vm2",
+	  "") ",{\"name\":\"a\",\"type\":\"vhost-user\",\"socket\":5}"),
 	  "ports[2].socket: expected a string of 1 to 107 characters, not 5", "ports[2].socket" },
 	{ "port: role", PORTS(VM("vm1", ",\"role\":\"sever\"")),
 	  "ports[0].role: expected \"server\" or \"client\", not \"sever\"", "ports[0].role" },
@@ -71,12 +78,15 @@ static const struct {
 	  "ports[0].queues: expected an integer from 1 to 128, not \"4\"", "ports[0].queues" },
 	{ "port: mtu", PORTS(VM("vm1", ",\"mtu\":-1")),
 	  "ports[0].mtu: expected an integer from 0 to 65535, not -1", "ports[0].mtu" },
-	{ "port: name with a space", PORTS("{\"name\":\"a b\",\"type\":\"vhost-user\",\"socket\":\"/x\"}"),
-	  "ports[0].name: expected letters, digits, '-', '_' and '.', not \"a b\"", "ports[0].name" },
+	{ "port: name with a space",
+	  PORTS("{\"name\":\"a b\",\"type\":\"vhost-user\",\"socket\":\"/x\"}"),
+	  "ports[0].name: expected letters, digits, '-', '_' and '.', not \"a b\"",
+	  "ports[0].name" },
 	{ "port: mode", PORTS(VM("vm1", ",\"socket_mode\":\"rw\"")),
 	  "ports[0].socket_mode: expected a mode in octal as \"0660\", not \"rw\"",
 	  "ports[0].socket_mode" },
-	{ "port: the same name", PORTS(VM("v", "") ",{\"name\":\"v\",\"type\":\"ethdev\",\"devargs\":\"x\"}"),
+	{ "port: the same name", PORTS(VM("v",
+	  "") ",{\"name\":\"v\",\"type\":\"ethdev\",\"devargs\":\"x\"}"),
 	  "ports[1].name: v is that of ports[0] already", "ports[1].name" },
 	{ "port: the same socket", PORTS(VM("v", "") ",{\"name\":\"w\",\"type\":\"vhost-user\","
 	  "\"socket\":\"/x/v\"}"), "ports[1].socket: /x/v is that of ports[0] already",
@@ -94,7 +104,8 @@ static const struct {
 	{ "fdb: quota", "{\"fdb\":{\"quota\":0}}",
 	  "fdb.quota: expected an integer from 1 to 1000000, not 0", "fdb.quota" },
 	{ "entry: address", ENTRIES(ENTRY("52:54:00:00:00", "vm1")),
-	  "fdb.entries[0].mac: expected an address as \"52:54:00:00:00:01\", not \"52:54:00:00:00\"",
+	  "fdb.entries[0].mac: expected an address as \"52:54:00:00:00:01\", "
+	  "not \"52:54:00:00:00\"",
 	  "fdb.entries[0].mac" },
 	{ "entry: group address", ENTRIES(ENTRY("01:00:5e:00:00:01", "vm1")),
 	  "fdb.entries[0].mac: expected an address of one station, not \"01:00:5e:00:00:01\"",
@@ -102,14 +113,16 @@ static const struct {
 	{ "entry: port", ENTRIES(ENTRY("52:54:00:00:00:01", "vm2")),
 	  "fdb.entries[0].port: expected a port of this file, not \"vm2\"", "fdb.entries[0].port" },
 	{ "entry: VLAN", ENTRIES("{\"mac\":\"52:54:00:00:00:01\",\"port\":\"vm1\",\"vlan\":4095}"),
-	  "fdb.entries[0].vlan: expected an integer from 0 to 4094, not 4095", "fdb.entries[0].vlan" },
-	{ "entry: twice", ENTRIES(ENTRY("52:54:00:00:00:0a", "vm1") "," ENTRY("52:54:00:00:00:0A", "vm1")),
+	  "fdb.entries[0].vlan: expected an integer from 0 to 4094, not 4095",
+	  "fdb.entries[0].vlan" },
+	{ "entry: twice", ENTRIES(ENTRY("52:54:00:00:00:0a", "vm1") "," ENTRY("52:54:00:00:00:0A",
+	  "vm1")),
 	  "fdb.entries[1].mac: 52:54:00:00:00:0a in VLAN 0 is that of fdb.entries[0] already",
 	  "fdb.entries[1].mac" },
 
 	{ "log: level", "{\"log\":{\"levels\":{\"ferry.*\":\"loud\"}}}",
-	  "log.levels.ferry.*: expected \"emerg\", \"alert\", \"critical\", \"error\", \"warning\", "
-	  "\"notice\", \"info\" or \"debug\", not \"loud\"", "log.levels.ferry.*" },
+	  "log.levels.ferry.*: expected \"emerg\", \"alert\", \"critical\", \"error\", "
+	  "\"warning\", \"notice\", \"info\" or \"debug\", not \"loud\"", "log.levels.ferry.*" },
 	{ "log: file", "{\"log\":{\"file\":\"\"}}",
 	  "log.file: expected a string of 1 to 4095 characters, not \"\"", "log.file" },
 };
@@ -137,7 +150,8 @@ test_good(void)
 		"{\"rpc\":{\"socket\":\"/run/f.sock\",\"mode\":\"0660\",\"group\":\"0\"},"
 		"\"eal\":\"--no-pci\","
 		"\"ports\":[" VM("vm1", ",\"queues\":128,\"role\":\"client\",\"mtu\":9000") "],"
-		"\"fdb\":{\"age\":0,\"quota\":7,\"entries\":[" ENTRY("52:54:00:00:00:01", "vm1") "]},"
+		"\"fdb\":{\"age\":0,\"quota\":7,\"entries\":[" ENTRY("52:54:00:00:00:01",
+			"vm1") "]},"
 		"\"log\":{\"file\":\"/f.log\",\"levels\":{\"ferry.*\":\"debug\"}}}", 0, NULL);
 	json_t *none = json_object();
 	struct rpc_error err;

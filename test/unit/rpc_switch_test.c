@@ -1,204 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The methods on a real switch: what they answer, what they refuse, and that a load that fails
- * changes nothing. */
-#include "check.h"
-#include "rpc_switch.h"
+/* The methods on a real switch: what they answer, and what they refuse. */
+#include "rpc_switch_rig.h"
 
 #include <rte_eal.h>
 
-#include <event2/event.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/ferry-switch-test-XXXXXX";
-
-static struct rig {
-	struct loop *loop;
-	struct cross *cross;
-	struct swdev_pool *pool;
-	struct fdb *fdb;
-	struct capture *capture;
-	struct config *config;
-	struct rpc_switch sw;
-} rig;
-
-static void
-on_added(void *arg, struct port *p)
-{
-	eventlog_forget(rig.sw.events, port_number(p));
-	eventlog_add(rig.sw.events, port_name(p), "added");
-	eventlog_changed(rig.sw.events, port_number(p));
-	capture_port_set(rig.capture, port_number(p), port_name(p));
-}
-
-static void
-on_removed(void *arg, struct port *p)
-{
-	eventlog_add(rig.sw.events, port_name(p), "removed");
-	fdb_port_del(rig.fdb, port_number(p));
-	capture_port_set(rig.capture, port_number(p), NULL);
-}
-
-static void
-on_changed(void *arg, struct port *p)
-{
-	eventlog_changed(rig.sw.events, port_number(p));
-}
-
-static void
-rig_start(void)
-{
-	static const struct port_ops ops = {
-		.added = on_added, .removed = on_removed, .changed = on_changed,
-	};
-	const struct fdb_opts fdb = { .age_s = FDB_AGE_S };
-	struct worker_opts workers = { 0 };
-	json_t *json = json_pack("{s:{s:s}}", "rpc", "socket", "/run/x.sock");
-	struct rpc_error err;
-
-	CHECK(loop_create(&rig.loop) == 0);
-	CHECK(cross_create(2, &rig.cross) == 0);
-	CHECK(swdev_pool_create(rig.cross, &rig.pool) == 0);
-	CHECK(fdb_create(rig.cross, &fdb, &rig.fdb) == 0);
-	CHECK(capture_create(rig.cross, &rig.capture) == 0);
-	CHECK(eventlog_create(&rig.sw.events) == 0);
-	CHECK(ports_create(rig.cross, rig.pool, &ops, NULL, &rig.sw.ports) == 0);
-	workers.cross = rig.cross;
-	workers.fwd = (struct fwd_opts){
-		.cross = rig.cross, .pool = rig.pool, .ports = rig.sw.ports, .fdb = rig.fdb,
-		.capture = rig.capture,
-	};
-	CHECK(worker_set_create(&workers, &rig.sw.workers) == 0);
-	CHECK(config_parse(json, &rig.config, &err) == 0);
-	CHECK(rpc_create(NULL, NULL, &rig.sw.rpc) == 0);
-	rig.sw.loop = rig.loop;
-	rig.sw.fdb = rig.fdb;
-	rig.sw.capture = rig.capture;
-	rig.sw.config = rig.config;
-	CHECK(rpc_switch_init(&rig.sw) == 0);
-	json_decref(json);
-}
-
-static void
-rig_stop(void)
-{
-	uint32_t iter = 0;
-	struct port *p;
-
-	rpc_switch_fini(&rig.sw);
-	rpc_destroy(rig.sw.rpc);
-	while ((p = port_next(rig.sw.ports, &iter)) != NULL)
-		port_del(rig.sw.ports, p);
-	worker_set_destroy(rig.sw.workers);
-	ports_destroy(rig.sw.ports);
-	capture_destroy(rig.capture);
-	fdb_destroy(rig.fdb);
-	swdev_pool_destroy(rig.pool);
-	eventlog_destroy(rig.sw.events);
-	cross_destroy(rig.cross);
-	loop_destroy(rig.loop);
-	config_destroy(rig.config);
-}
-
-static void
-pump(unsigned int ms)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-
-	for (unsigned int i = 0; i < ms; i++) {
-		event_base_loop(loop_base(rig.loop), EVLOOP_NONBLOCK);
-		nanosleep(&pause, NULL);
-	}
-}
-
-/* Every '@' of the text is the folder of this test. */
-static json_t *
-json_of(const char *text)
-{
-	char full[4096] = "";
-	json_t *json;
-
-	for (size_t n = 0; *text != '\0' && n < sizeof(full) - 1; text++)
-		n += (size_t)(*text == '@' ? snprintf(full + n, sizeof(full) - n, "%s", folder) :
-			      snprintf(full + n, sizeof(full) - n, "%c", *text));
-	json = json_loads(full, JSON_DECODE_ANY, NULL);
-	if (json == NULL)
-		fprintf(stderr, "no JSON: %s\n", full);
-	return json;
-}
-
-static int
-call(const char *method, const char *params, json_t **result, struct rpc_error *err)
-{
-	json_t *p = json_of(params);
-	int rc = rpc_call(rig.sw.rpc, method, p, result, err);
-
-	json_decref(p);
-	return rc;
-}
-
-/* The result of a call that has to work; the caller's to free. */
-static json_t *
-done(const char *method, const char *params)
-{
-	struct rpc_error err = { 0 };
-	json_t *result = NULL;
-
-	CHECK(call(method, params, &result, &err) == 0);
-	if (result == NULL)
-		fprintf(stderr, "%s %s: %s\n", method, params, err.message);
-	return result;
-}
-
-static void
-does(const char *method, const char *params)
-{
-	json_decref(done(method, params));
-}
-
-static void
-check_json(const char *story, json_t *got, const char *expected)
-{
-	json_t *e = json_of(expected);
-	char *g = json_dumps(got, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-	char *t = json_dumps(e, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-
-	CHECK_STR(story, g, t);
-	free(g);
-	free(t);
-	json_decref(e);
-}
-
-/* Checks one member of a result, by a path like "rx.frames". */
-static void
-check_member(const char *story, json_t *object, const char *path, const char *expected)
-{
-	char key[32];
-
-	for (const char *at = path; object != NULL; at++) {
-		size_t len = strcspn(at, ".");
-
-		snprintf(key, sizeof(key), "%.*s", (int)len, at);
-		object = json_object_get(object, key);
-		at += len;
-		if (*at == '\0')
-			break;
-	}
-	check_json(story, object, expected);
-}
 
 static const struct {
 	const char *method, *params, *message, *member;
 	int code;
 } refusals[] = {
 	{ "port.show", "{\"name\":\"nobody\"}", "name: no port \"nobody\"", "name", -32602 },
-	{ "port.show", "{\"name\":\"vm11\"}", "name: no port \"vm11\"; did you mean \"vm1\"?", "name",
+	{ "port.show", "{\"name\":\"vm11\"}", "name: no port \"vm11\"; did you mean \"vm1\"?",
+	  "name",
 	  -32602 },
 	{ "port.del", "{\"name\":\"nobody\"}", "name: no port \"nobody\"", "name", -32602 },
 	{ "port.add", "{\"name\":\"vm9\",\"type\":\"vhost-user\"}",
@@ -218,9 +36,11 @@ static const struct {
 	  "mac: 52:54:00:00:00:99 is not known in VLAN 0", "mac", -32000 },
 	{ "capture.start", "{\"port\":\"vm1\"}", "file: missing; expected a string of 1 to 4095 "
 	  "characters", "file", -32602 },
-	{ "capture.stop", "{\"name\":\"nothing\"}", "name: no capture \"nothing\"", "name", -32000 },
+	{ "capture.stop", "{\"name\":\"nothing\"}", "name: no capture \"nothing\"", "name",
+	  -32000 },
 	{ "log.set", "{\"type\":\"ferry.prot\",\"level\":\"debug\"}",
-	  "type: no log type matches \"ferry.prot\"; did you mean \"ferry.port\"?", "type", -32602 },
+	  "type: no log type matches \"ferry.prot\"; did you mean \"ferry.port\"?", "type",
+	  -32602 },
 	{ "log.set", "{\"type\":\"ferry.*\"}",
 	  "level: missing; a level needs a type, and a type a level", "level", -32602 },
 	{ "log.set", "{}", "type: missing; expected type and level, or file", "type", -32602 },
@@ -342,7 +162,8 @@ test_capture(void)
 {
 	char pipe_path[128];
 	struct rpc_error err = { 0 };
-	json_t *r = done("capture.start", "{\"port\":\"vm1\",\"file\":\"@/a.pcapng\",\"direction\":\"rx\","
+	json_t *r = done("capture.start",
+		"{\"port\":\"vm1\",\"file\":\"@/a.pcapng\",\"direction\":\"rx\","
 			 "\"filter\":\"icmp\",\"snaplen\":96}");
 	char block[32];
 	int fd;
@@ -356,7 +177,8 @@ test_capture(void)
 	check_member("snaplen", r, "snaplen", "96");
 	check_member("running", r, "running", "true");
 	json_decref(r);
-	CHECK(call("capture.start", "{\"port\":\"vm1\",\"file\":\"@/b\",\"filter\":\"no such thing\"}", &r,
+	CHECK(call("capture.start",
+		"{\"port\":\"vm1\",\"file\":\"@/b\",\"filter\":\"no such thing\"}", &r,
 		   &err) == -EINVAL);
 	does("capture.stop", "{\"name\":\"vm1-1\"}");
 
@@ -418,215 +240,6 @@ test_events(void)
 	json_decref(r);
 }
 
-/* configuration */
-
-static void
-file_write(const char *text)
-{
-	json_t *json = json_of(text);
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/c.json", folder);
-	CHECK(json_dump_file(json, path, 0) == 0);
-	json_decref(json);
-}
-
-#define VM1 "{\"name\":\"vm1\",\"type\":\"vhost-user\",\"socket\":\"@/vm1.sock\"}"
-#define VM2 "{\"name\":\"vm2\",\"type\":\"vhost-user\",\"socket\":\"@/vm2.sock\",\"role\":\"client\"," \
-	"\"queues\":2,\"mtu\":9000,\"group\":\"blue\"}"
-#define VM3 "{\"name\":\"vm3\",\"type\":\"vhost-user\",\"socket\":\"@/vm3.sock\"}"
-#define NOW "{\"rpc\":{\"socket\":\"/run/x.sock\"}," \
-	"\"log\":{\"levels\":{\"ferry.rpc\":\"debug\",\"ferry.po*\":\"error\"}}," \
-	"\"fdb\":{\"age\":17,\"quota\":98,\"entries\":[" \
-	"{\"mac\":\"52:54:00:00:00:01\",\"vlan\":0,\"port\":\"vm1\"}," \
-	"{\"mac\":\"52:54:00:00:00:02\",\"vlan\":7,\"port\":\"vm2\"}]}," \
-	"\"ports\":[" VM1 "," VM2 "]}"
-
-static void
-check_config(const char *story, const char *expected)
-{
-	json_t *r = done("config.show", "{}");
-
-	check_json(story, r, expected);
-	json_decref(r);
-}
-
-static void
-test_save(void)
-{
-	char path[128], text[16] = "";
-	struct stat st;
-	int fd;
-
-	check_config("what runs", NOW);
-	does("config.save", "{\"file\":\"@/c.json\"}");
-	snprintf(path, sizeof(path), "%s/c.json", folder);
-	CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0644);
-	CHECK(chmod(path, 0600) == 0);
-	does("config.save", "{\"file\":\"@/c.json\"}");
-	CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
-	fd = open(path, O_RDONLY);
-	CHECK(read(fd, text, 4) == 4);
-	CHECK_STR("for people to read", text, "{\n  ");
-	close(fd);
-
-	does("port.del", "{\"name\":\"vm1\"}");
-	does("fdb.add", "{\"mac\":\"52:54:00:00:00:05\",\"port\":\"vm2\"}");
-	does("fdb.set", "{\"age\":1,\"quota\":1}");
-	does("port.add", "{\"name\":\"vm3\",\"type\":\"vhost-user\",\"socket\":\"@/vm3.sock\"}");
-	does("config.load", "{\"file\":\"@/c.json\"}");
-	check_config("the saved state is back", NOW);
-}
-
-/* A port that is as the file says is not touched: its number and its history stay. */
-static void
-test_untouched(void)
-{
-	struct port *vm2 = port_find(rig.sw.ports, "vm2");
-	uint16_t number = port_number(vm2);
-
-	file_write("{\"ports\":[" VM3 "," VM2 "]}");
-	does("config.load", "{\"file\":\"@/c.json\"}");
-	CHECK(port_find(rig.sw.ports, "vm2") == vm2 && port_number(vm2) == number);
-	CHECK(port_find(rig.sw.ports, "vm1") == NULL && port_find(rig.sw.ports, "vm3") != NULL);
-	file_write(NOW);
-	does("config.load", "{\"file\":\"@/c.json\"}");
-	CHECK(port_find(rig.sw.ports, "vm2") == vm2);
-	check_config("as before", NOW);
-}
-
-static const struct {
-	const char *story, *file, *message;
-} bad_loads[] = {
-	{ "a wrong member", "{\"ports\":[],\"fbd\":{}}", "fbd: unknown member; did you mean \"fdb\"?" },
-	{ "a change that only a start can make", "{\"rpc\":{\"socket\":\"/other\"},\"ports\":[]}",
-	  "rpc: cannot change while ferryd runs: start it with this file" },
-	{ "workers, which were not given", "{\"workers\":{},\"ports\":[]}",
-	  "workers: cannot change while ferryd runs: start it with this file" },
-	{ "the last port cannot be added, others have gone and come",
-	  "{\"fdb\":{\"age\":5},\"ports\":[" VM3 ","
-	  "{\"name\":\"vm4\",\"type\":\"vhost-user\",\"socket\":\"@/plain\"}]}", NULL },
-	{ "an entry's port is neither in the file nor here",
-	  "{\"fdb\":{\"age\":5,\"entries\":[{\"mac\":\"52:54:00:00:00:01\",\"port\":\"vm9\"}]}}",
-	  "fdb.entries[0].port: no port \"vm9\"" },
-	{ "the log file cannot be opened, all else has changed",
-	  "{\"ports\":[" VM3 "],\"fdb\":{\"age\":5,\"entries\":[]},\"log\":{\"file\":\"@/no/f.log\"}}",
-	  NULL },
-};
-
-static void
-test_bad_loads(void)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/plain", folder);
-	fd = open(path, O_CREAT | O_WRONLY, 0600);
-	close(fd);
-	for (size_t i = 0; i < RTE_DIM(bad_loads); i++) {
-		struct rpc_error err = { 0 };
-		json_t *result = NULL;
-
-		file_write(bad_loads[i].file);
-		CHECK(call("config.load", "{\"file\":\"@/c.json\"}", &result, &err) < 0);
-		if (bad_loads[i].message != NULL)
-			CHECK_STR(bad_loads[i].story, err.message, bad_loads[i].message);
-		else
-			CHECK(strstr(err.message, folder) != NULL && err.member[0] != '\0');
-		check_config(bad_loads[i].story, NOW);
-	}
-	CHECK(unlink(path) == 0);
-	snprintf(path, sizeof(path), "%s/c.json", folder);
-	CHECK(unlink(path) == 0);
-	snprintf(path, sizeof(path), "%s/f.log", folder);
-	CHECK(unlink(path) == 0);
-}
-
-/* telemetry */
-
-static int
-telemetry_fd(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.80s/dpdk_telemetry.v2",
-		 rte_eal_get_runtime_dir());
-	CHECK(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
-	return fd;
-}
-
-/* What a client of DPDK's socket gets, while control runs its loop. */
-static void
-ask(int fd, const char *command, char *out, size_t size)
-{
-	ssize_t n = -1;
-
-	CHECK(send(fd, command, strlen(command), 0) > 0);
-	for (int i = 0; i < 5000 && n < 0; i++) {
-		pump(1);
-		n = recv(fd, out, size - 1, MSG_DONTWAIT);
-	}
-	out[n > 0 ? n : 0] = '\0';
-}
-
-static void
-test_telemetry(void)
-{
-	int fd = telemetry_fd();
-	static char text[65536];
-	json_t *r;
-
-	CHECK(recv(fd, text, sizeof(text), 0) > 0);
-	ask(fd, "/ferry/port/list", text, sizeof(text));
-	CHECK_STR("ports", text, "{\"/ferry/port/list\":[\"vm1\",\"vm2\"]}");
-	ask(fd, "/ferry/worker/list", text, sizeof(text));
-	CHECK_STR("workers", text, "{\"/ferry/worker/list\":[0,1]}");
-	ask(fd, "/ferry/port/stats,vm1", text, sizeof(text));
-	r = json_loads(text, 0, NULL);
-	check_member("counters", json_object_get(r, "/ferry/port/stats"), "rx.frames", "0");
-	check_member("drops", json_object_get(r, "/ferry/port/stats"), "drops.no_desc", "0");
-	json_decref(r);
-	ask(fd, "/ferry/port/info,vm2", text, sizeof(text));
-	r = json_loads(text, 0, NULL);
-	check_member("state", json_object_get(r, "/ferry/port/info"), "state", "\"waiting\"");
-	json_decref(r);
-	ask(fd, "/ferry/worker/stats,1", text, sizeof(text));
-	r = json_loads(text, 0, NULL);
-	check_member("worker", json_object_get(r, "/ferry/worker/stats"), "index", "1");
-	json_decref(r);
-	ask(fd, "/ferry/fdb/stats", text, sizeof(text));
-	r = json_loads(text, 0, NULL);
-	check_member("fdb", json_object_get(r, "/ferry/fdb/stats"), "static", "2");
-	json_decref(r);
-	ask(fd, "/ferry/port/stats", text, sizeof(text));
-	CHECK_STR("no name", text, "{\"/ferry/port/stats\":null}");
-	ask(fd, "/ferry/port/stats,nobody", text, sizeof(text));
-	CHECK_STR("no such port", text, "{\"/ferry/port/stats\":null}");
-	close(fd);
-}
-
-/* Control does not answer: the client gets nothing, soon, and later ones are served. */
-static void
-test_telemetry_alone(void)
-{
-	int fd = telemetry_fd(), other = telemetry_fd();
-	char text[16384];
-	ssize_t n;
-
-	CHECK(recv(fd, text, sizeof(text), 0) > 0 && recv(other, text, sizeof(text), 0) > 0);
-	CHECK(send(fd, "/ferry/port/list", 16, 0) == 16);
-	CHECK(send(other, "/ferry/port/list", 16, 0) == 16);
-	n = recv(fd, text, sizeof(text) - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
-	CHECK_STR("control is busy", text, "{\"/ferry/port/list\":null}");
-	n = recv(other, text, sizeof(text) - 1, 0);
-	ask(fd, "/ferry/port/list", text, sizeof(text));
-	CHECK_STR("control is back", text, "{\"/ferry/port/list\":[\"vm1\",\"vm2\"]}");
-	close(fd);
-	close(other);
-}
-
 int
 main(void)
 {
@@ -648,11 +261,8 @@ main(void)
 	test_capture();
 	test_log();
 	test_events();
-	test_save();
-	test_untouched();
-	test_bad_loads();
-	test_telemetry();
-	test_telemetry_alone();
+	rpc_switch_config_test();
+	rpc_switch_telemetry_test();
 	rig_stop();
 	rte_eal_cleanup();
 	CHECK(rmdir(folder) == 0);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration on a real switch: what is saved comes back, and a load that fails changes
+ * nothing. */
+#include "rpc_switch_rig.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VM1 "{\"name\":\"vm1\",\"type\":\"vhost-user\",\"socket\":\"@/vm1.sock\"}"
+#define VM2 "{\"name\":\"vm2\",\"type\":\"vhost-user\",\"socket\":\"@/vm2.sock\"," \
+	"\"role\":\"client\",\"queues\":2,\"mtu\":9000,\"group\":\"blue\"}"
+#define VM3 "{\"name\":\"vm3\",\"type\":\"vhost-user\",\"socket\":\"@/vm3.sock\"}"
+#define NOW "{\"rpc\":{\"socket\":\"/run/x.sock\"}," \
+	"\"log\":{\"levels\":{\"ferry.rpc\":\"debug\",\"ferry.po*\":\"error\"}}," \
+	"\"fdb\":{\"age\":17,\"quota\":98,\"entries\":[" \
+	"{\"mac\":\"52:54:00:00:00:01\",\"vlan\":0,\"port\":\"vm1\"}," \
+	"{\"mac\":\"52:54:00:00:00:02\",\"vlan\":7,\"port\":\"vm2\"}]}," \
+	"\"ports\":[" VM1 "," VM2 "]}"
+
+static void
+check_config(const char *story, const char *expected)
+{
+	json_t *r = done("config.show", "{}");
+
+	check_json(story, r, expected);
+	json_decref(r);
+}
+
+static void
+test_save(void)
+{
+	char path[128], text[16] = "";
+	struct stat st;
+	int fd;
+
+	check_config("what runs", NOW);
+	does("config.save", "{\"file\":\"@/c.json\"}");
+	snprintf(path, sizeof(path), "%s/c.json", folder);
+	CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0644);
+	CHECK(chmod(path, 0600) == 0);
+	does("config.save", "{\"file\":\"@/c.json\"}");
+	CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+	fd = open(path, O_RDONLY);
+	CHECK(read(fd, text, 4) == 4);
+	CHECK_STR("for people to read", text, "{\n  ");
+	close(fd);
+
+	does("port.del", "{\"name\":\"vm1\"}");
+	does("fdb.add", "{\"mac\":\"52:54:00:00:00:05\",\"port\":\"vm2\"}");
+	does("fdb.set", "{\"age\":1,\"quota\":1}");
+	does("port.add", "{\"name\":\"vm3\",\"type\":\"vhost-user\",\"socket\":\"@/vm3.sock\"}");
+	does("config.load", "{\"file\":\"@/c.json\"}");
+	check_config("the saved state is back", NOW);
+}
+
+/* A port that is as the file says is not touched: its number and its history stay. */
+static void
+test_untouched(void)
+{
+	struct port *vm2 = port_find(rig.sw.ports, "vm2");
+	uint16_t number = port_number(vm2);
+
+	file_write("{\"ports\":[" VM3 "," VM2 "]}");
+	does("config.load", "{\"file\":\"@/c.json\"}");
+	CHECK(port_find(rig.sw.ports, "vm2") == vm2 && port_number(vm2) == number);
+	CHECK(port_find(rig.sw.ports, "vm1") == NULL && port_find(rig.sw.ports, "vm3") != NULL);
+	file_write(NOW);
+	does("config.load", "{\"file\":\"@/c.json\"}");
+	CHECK(port_find(rig.sw.ports, "vm2") == vm2);
+	check_config("as before", NOW);
+}
+
+static const struct {
+	const char *story, *file, *message;
+} bad_loads[] = {
+	{ "a wrong member", "{\"ports\":[],\"fbd\":{}}",
+	  "fbd: unknown member; did you mean \"fdb\"?" },
+	{ "a change that only a start can make", "{\"rpc\":{\"socket\":\"/other\"},\"ports\":[]}",
+	  "rpc: cannot change while ferryd runs: start it with this file" },
+	{ "workers, which were not given", "{\"workers\":{},\"ports\":[]}",
+	  "workers: cannot change while ferryd runs: start it with this file" },
+	{ "the last port cannot be added, others have gone and come",
+	  "{\"fdb\":{\"age\":5},\"ports\":[" VM3 ","
+	  "{\"name\":\"vm4\",\"type\":\"vhost-user\",\"socket\":\"@/plain\"}]}", NULL },
+	{ "an entry's port is neither in the file nor here",
+	  "{\"fdb\":{\"age\":5,\"entries\":[{\"mac\":\"52:54:00:00:00:01\",\"port\":\"vm9\"}]}}",
+	  "fdb.entries[0].port: no port \"vm9\"" },
+	{ "the log file cannot be opened, all else has changed",
+	  "{\"ports\":["
+	  VM3 "],\"fdb\":{\"age\":5,\"entries\":[]},\"log\":{\"file\":\"@/no/f.log\"}}",
+	  NULL },
+};
+
+static void
+test_bad_loads(void)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/plain", folder);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	for (size_t i = 0; i < RTE_DIM(bad_loads); i++) {
+		struct rpc_error err = { 0 };
+		json_t *result = NULL;
+
+		file_write(bad_loads[i].file);
+		CHECK(call("config.load", "{\"file\":\"@/c.json\"}", &result, &err) < 0);
+		if (bad_loads[i].message != NULL)
+			CHECK_STR(bad_loads[i].story, err.message, bad_loads[i].message);
+		else
+			CHECK(strstr(err.message, folder) != NULL && err.member[0] != '\0');
+		check_config(bad_loads[i].story, NOW);
+	}
+	CHECK(unlink(path) == 0);
+	snprintf(path, sizeof(path), "%s/c.json", folder);
+	CHECK(unlink(path) == 0);
+	snprintf(path, sizeof(path), "%s/f.log", folder);
+	CHECK(unlink(path) == 0);
+}
+
+void
+rpc_switch_config_test(void)
+{
+	test_save();
+	test_untouched();
+	test_bad_loads();
+}
