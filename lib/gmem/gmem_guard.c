@@ -9,6 +9,8 @@
 /* Two tables may be guarded for a port while its memory changes. */
 #define TABLES_MAX 4096
 
+#define PAGE (1ULL << 12)
+
 /*
  * A handler can neither lock nor allocate, so the tables stand in a fixed array of atomic
  * pointers.  A slot is emptied only after every reader of the table is gone, and the handler runs
@@ -32,16 +34,13 @@ region_find(struct gmem *m, const uint8_t *p)
 	return NULL;
 }
 
-static struct gmem *
-table_find(const uint8_t *p)
+static int
+range_replace(uintptr_t start, uint64_t size)
 {
-	for (uint32_t i = 0; i < TABLES_MAX; i++) {
-		struct gmem *m = atomic_load_explicit(&tables[i], memory_order_acquire);
+	void *p = mmap((void *)start, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 
-		if (m != NULL && region_find(m, p) != NULL)
-			return m;
-	}
-	return NULL;
+	return p == MAP_FAILED ? -EFAULT : 0;
 }
 
 /*
@@ -52,37 +51,62 @@ table_find(const uint8_t *p)
 static int
 page_replace(const uint8_t *p)
 {
-	static const uint64_t sizes[] = { 1ULL << 12, 1ULL << 21, 1ULL << 30 };
+	static const uint64_t sizes[] = { PAGE, 1ULL << 21, 1ULL << 30 };
 
-	for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		uintptr_t start = (uintptr_t)p & ~(uintptr_t)(sizes[i] - 1);
-
-		if (mmap((void *)start, sizes[i], PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) !=
-		    MAP_FAILED)
+	for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (range_replace((uintptr_t)p & ~(uintptr_t)(sizes[i] - 1), sizes[i]) == 0)
 			return 0;
-	}
 	return -EFAULT;
 }
 
-static void
-fault_mark(struct gmem *m)
+/*
+ * All of the region that follows goes with the page: a guest that has one buffer in every second
+ * page of memory that is gone would else cost more mappings than a process may have.
+ */
+static int
+rest_replace(const uint8_t *p, const struct gmem_region *r)
 {
-	if (m != NULL)
+	uintptr_t start = (uintptr_t)p & ~(uintptr_t)(PAGE - 1);
+	uintptr_t end = ((uintptr_t)r->host + r->size + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+
+	return range_replace(start, end - start) < 0 ? page_replace(p) : 0;
+}
+
+/* While a port's memory changes an address is in two tables: the port learns it from either. */
+static bool
+tables_mark(const uint8_t *p)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < TABLES_MAX; i++) {
+		struct gmem *m = atomic_load_explicit(&tables[i], memory_order_acquire);
+		const struct gmem_region *r = m != NULL ? region_find(m, p) : NULL;
+
+		if (r == NULL)
+			continue;
+		if (!found && rest_replace(p, r) < 0)
+			return false;
+		found = true;
 		atomic_store_explicit(&m->faulted, true, memory_order_release);
-	else
-		thread_faulted = 1;
+	}
+	return found;
+}
+
+static bool
+thread_mark(const uint8_t *p)
+{
+	if (!thread_guarded || page_replace(p) < 0)
+		return false;
+	thread_faulted = 1;
+	return true;
 }
 
 static void
 on_sigbus(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno;
-	struct gmem *m = table_find(info->si_addr);
 
-	if ((m != NULL || thread_guarded) && page_replace(info->si_addr) == 0)
-		fault_mark(m);
-	else
+	if (!tables_mark(info->si_addr) && !thread_mark(info->si_addr))
 		sigaction(SIGBUS, &previous, NULL); /* the access repeats and ends the process */
 	errno = saved;
 }
