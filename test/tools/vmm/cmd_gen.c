@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* `vmm gen`: one generator and sink for several switches, measured in slices by turns. */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include "cmd.h"
 #include "fast.h"
 #include "gather.h"
+#include "vmm_rng.h"
 
 #define PAIRS_MAX 8
 #define BURST 64
@@ -20,6 +22,9 @@
 struct gen_way {
 	struct fast tx, rx;
 	uint32_t per_frame;     /* receive buffers of one frame */
+	struct vmm_guest *from, *to;
+	uint32_t n_addresses;   /* frames go to so many of the receiver, drawn; 0: as they are */
+	uint32_t rng;
 };
 
 /* Two guests on one switch. */
@@ -58,8 +63,31 @@ way_init(const struct cmd *cmd, struct gen_way *w, struct vmm_guest *from, struc
 	uint32_t len = frame_make(cmd, from, to, bytes);
 	int rc = fast_init_tx(&w->tx, from, 0, bytes, len);
 
+	w->from = from;
+	w->to = to;
+	w->rng = 1;
 	w->per_frame = to->conf.mergeable ? (len + to->conf.rx_buf - 1) / to->conf.rx_buf : 1;
 	return rc < 0 ? rc : fast_init_rx(&w->rx, to, 0);
+}
+
+/*
+ * Draws the destinations of the next `n` frames: 02, the receiver's number, and four bytes of the
+ * address's.  Only somebody who told the switch of these addresses should ask for them.
+ */
+static void
+addresses_draw(struct gen_way *w, uint32_t n)
+{
+	const struct fast *f = &w->tx;
+
+	for (uint32_t i = 0; i < n && i < f->n_held; i++) {
+		uint32_t address = htobe32(vmm_rng(&w->rng, w->n_addresses));
+		uint64_t gpa = f->addrs[f->held[f->n_held - 1 - i]] + w->from->hdr_len;
+		uint8_t *dst = vmm_mem_host(w->from->mem, gpa, 6);
+
+		dst[0] = 2;
+		dst[1] = w->to->conf.mac_id;
+		memcpy(&dst[2], &address, sizeof(address));
+	}
 }
 
 /* What goes in at one end, and out at the other.  Returns the buffers that were received. */
@@ -69,6 +97,8 @@ way_turn(struct gen_way *w, bool send)
 	uint32_t n;
 
 	fast_take(&w->tx);
+	if (send && w->n_addresses > 0)
+		addresses_draw(w, BURST);
 	if (send)
 		fast_offer(&w->tx, BURST);
 	n = fast_take(&w->rx);
@@ -141,20 +171,25 @@ slices_run(struct gen *gen, const struct cmd *cmd)
 	printf("]}\n");
 }
 
-/* "run PAIR MS": one slice, answered by one line.  The caller looks at the switches in between. */
+/* "run PAIR MS [N]": one slice, to N drawn addresses; answered by one line.  The caller looks at the
+ * switches in between. */
 static int
 commands_run(struct gen *gen, const struct cmd *cmd)
 {
 	char line[64];
-	unsigned int pair, ms;
+	unsigned int pair, ms, n_addresses;
 
 	printf("{\"ready\": %u}\n", gen->n_pairs);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL && strcmp(line, "quit\n") != 0) {
-		if (sscanf(line, "run %u %u", &pair, &ms) != 2 || pair >= gen->n_pairs) {
-			fprintf(stderr, "vmm: expected run PAIR MS or quit: %s", line);
+		n_addresses = 0;
+		if (sscanf(line, "run %u %u %u", &pair, &ms, &n_addresses) < 2 ||
+		    pair >= gen->n_pairs) {
+			fprintf(stderr, "vmm: expected run PAIR MS [N] or quit: %s", line);
 			return -EINVAL;
 		}
+		for (unsigned int i = 0; i < 2; i++)
+			gen->pairs[pair].ways[i].n_addresses = n_addresses;
 		slice_print(gen, cmd, pair, ms * 1000LL);
 		putchar('\n');
 		fflush(stdout);
