@@ -9,6 +9,7 @@ import collections
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sys
@@ -22,6 +23,7 @@ from ferry.process import Failure, Process, need
 
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 TAIL_LINES = 30
+UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b.|[^\x20-\x7e\t\n]")
 SKIPPED = 77
 
 
@@ -101,8 +103,9 @@ class Story:
     def tails(self):
         for name, path in self.logs.items():
             if path.exists():
-                lines = path.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-                say(f"--- {name}, its last lines:\n{indent(chr(10).join(lines))}")
+                text = UNPRINTABLE.sub("", path.read_text(errors="replace"))
+                tail = "\n".join(text.splitlines()[-TAIL_LINES:])
+                say(f"--- {name}, its last lines:\n{indent(tail)}")
 
     def end(self):
         for process in reversed(self.children):
