@@ -41,6 +41,14 @@ library_log_lower(void)
 		rte_log_set_level(type, RTE_LOG_WARNING);
 }
 
+/* Once per process. */
+static void
+library_prepare(void)
+{
+	library_log_lower();
+	session_recv_check();
+}
+
 static uint64_t
 features_offered(const struct session_opts *opts)
 {
@@ -173,7 +181,7 @@ session_create(const struct session_opts *opts, struct session **out)
 
 	if (rc < 0)
 		return rc;
-	pthread_once(&once, library_log_lower);
+	pthread_once(&once, library_prepare);
 	rc = session_alloc(opts, &s);
 	if (rc < 0)
 		return rc;

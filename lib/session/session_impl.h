@@ -14,6 +14,7 @@
  *   session_mem.c   what messages say about memory
  *   session_run.c   quiesce, run, state
  *   session_fd.c    descriptors that came with a message
+ *   session_recv.c  descriptors that the library would forget
  *
  * Everything in struct session is written with opts.lock held, except its list entry.
  */
@@ -38,7 +39,7 @@ struct ring {
 	bool addr_given;
 	uint32_t base;     /* as SET_VRING_BASE carried it */
 	bool base_given;   /* not applied yet */
-	bool resync;       /* split: compare the position with the guest's used index first */
+	bool resync;       /* the position is only told: the ring itself has the last word */
 };
 
 struct session {
@@ -106,6 +107,11 @@ extern const struct rte_vhost_device_ops session_device_ops;
 void session_disconnect(struct session *s);
 bool session_conn_stalled(const struct session *s);
 void session_conn_end(const struct session *s);
+
+/* recv */
+
+/* Warns when the library's reads do not pass through here. */
+void session_recv_check(void);
 
 /* hook */
 

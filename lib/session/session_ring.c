@@ -294,6 +294,7 @@ session_rings_settle(struct session *s)
 		if (!s->rings[i].started)
 			continue;
 		ring_translate(s, i);
+		s->rings[i].told = s->said[i].resync;
 		if (s->said[i].resync)
 			ring_resync(s, i);
 		s->said[i].resync = false;

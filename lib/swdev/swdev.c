@@ -105,7 +105,7 @@ ring_prepare(struct swdev *d, const struct vdev_cfg *cfg, uint16_t i, struct swd
 	const struct vdev_ring *r = &cfg->rings[i];
 	const struct vring_opts opts = {
 		.mem = cfg->mem, .features = cfg->features, .size = r->size, .writable = i % 2 == 0,
-		.desc = r->desc, .driver = r->driver, .device = r->device, .pos = r->pos,
+		.desc = r->desc, .driver = r->driver, .device = r->device, .pos = r->pos, .told = r->told,
 	};
 	struct swdev_state *state = &d->states[i];
 

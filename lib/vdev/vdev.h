@@ -44,6 +44,8 @@ struct vdev_ring {
 	int kickfd;     /**< eventfd, the caller's until stop() or ring_set() returns; -1: poll */
 	int callfd;     /**< eventfd, likewise; -1: the guest polls */
 	struct vring_pos pos;
+	bool told;      /**< the position is what a front-end said and not what a stop() returned: it
+			     may be older than the ring, which then has the last word */
 };
 
 /** What start() is told. */

@@ -102,6 +102,8 @@ vring_init(struct vring *r, const struct vring_opts *opts)
 	bad = map(r);
 	if (bad == VRING_BAD_NONE && !r->is_packed)
 		r->idx = __atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE);
+	if (bad == VRING_BAD_NONE && r->is_packed && opts->told)
+		vring_settle(r);
 	r->avail_seen = r->idx;
 	atomic_store_explicit(&r->bad, bad, memory_order_relaxed);
 	show(r);

@@ -82,6 +82,7 @@ struct vring_opts {
 	gpa_t driver;
 	gpa_t device;
 	struct vring_pos pos;
+	bool told;          /**< a front-end says that position: check it against the ring */
 };
 
 struct vring {

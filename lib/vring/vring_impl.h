@@ -45,6 +45,9 @@ packed_advance(const struct vring *r, uint16_t *slot, bool *wrap, uint16_t n)
 	*slot = (uint16_t)next;
 }
 
+/* Checks a position that was only told, packed, and finds the right one where it cannot be. */
+void vring_settle(struct vring *r);
+
 static inline bool
 packed_available(uint16_t flags, bool wrap)
 {
