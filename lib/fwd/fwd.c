@@ -204,7 +204,9 @@ fwd_disarm(struct fwd *f)
 void
 fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len)
 {
+	struct fwd_frame *fr = &f->frames[0];
 	struct vring_seg rest;
+	uint32_t cut;
 
 	views_load(f);
 	f->src = f->ports->ports[port];
@@ -213,9 +215,14 @@ fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len)
 		return;
 	f->lane = fwd_lane(f, f->src);
 	f->n = 1;
-	fwd_frame_set(&f->frames[0], data, len, &rest);
+	fwd_frame_set(fr, data, len, &rest);
 	fwd_classify(f);
-	fwd_groups_deliver(f, fwd_groups_claim(f));
+	cut = fwd_groups_claim(f);
+	if (cut == 0)
+		fr->drop = DROP_BUSY;
+	if (fr->drop != DROP_NONE)
+		drop_count(f, fr);
+	fwd_groups_deliver(f, cut);
 }
 
 void

@@ -133,9 +133,11 @@ frame_direct(struct fwd *f, uint32_t i, bool known, const struct fdb_hit *hit)
 		return;
 	}
 	fr->drop = fwd_allowed(f, to, fr);
-	if (unlikely(fr->drop != DROP_NONE))
+	if (unlikely(fr->drop == DROP_SAME_PORT || fr->drop == DROP_ISOLATED))
 		return;
-	fr->drop = fwd_group_add(f, (uint8_t)i, to);
+	/* From here on it is the receiver that cannot take it. */
+	if (likely(fr->drop == DROP_NONE))
+		fr->drop = fwd_group_add(f, (uint8_t)i, to);
 	if (unlikely(fr->drop != DROP_NONE))
 		fr->drop_lane = fwd_lane(f, to);
 }
