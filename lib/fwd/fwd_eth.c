@@ -172,7 +172,9 @@ busy_drop(struct fwd *f, uint32_t cut)
 static bool
 tag_restore(struct rte_mbuf **m)
 {
-	return likely(((*m)->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) == 0) || rte_vlan_insert(m) == 0;
+	if (likely(((*m)->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) == 0))
+		return true;
+	return rte_vlan_insert(m) == 0;
 }
 
 /* A frame that is dropped anyway is shown and counted by its first piece. */

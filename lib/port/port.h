@@ -111,6 +111,9 @@ struct port_info {
 	struct rte_ether_addr mac; /**< ethdev: its own address */
 };
 
+/** Whether there is anybody behind the port: a front-end, or a link. */
+bool port_connected(struct port *p);
+
 /** Large: not for a small stack. */
 void port_info(struct port *p, struct port_info *out);
 

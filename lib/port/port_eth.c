@@ -71,7 +71,8 @@ events_watch(struct port_eth *e)
 static void
 events_unwatch(struct port_eth *e)
 {
-	while (rte_eth_dev_callback_unregister(e->id, RTE_ETH_EVENT_INTR_LSC, on_link, e) == -EAGAIN)
+	while (rte_eth_dev_callback_unregister(e->id, RTE_ETH_EVENT_INTR_LSC, on_link, e) ==
+	       -EAGAIN)
 		rte_delay_us_sleep(100);
 	while (rte_eth_dev_callback_unregister(e->id, RTE_ETH_EVENT_INTR_RMV, on_removed, e) ==
 	       -EAGAIN)
@@ -194,6 +195,15 @@ state_judge(const struct port_eth *e, const struct rte_eth_dev_info *info, struc
 	} else {
 		out->state = "up";
 	}
+}
+
+bool
+port_eth_link_up(const struct port_eth *e)
+{
+	struct rte_eth_link link = { 0 };
+
+	rte_eth_link_get_nowait(e->id, &link);
+	return link.link_status == RTE_ETH_LINK_UP;
 }
 
 void

@@ -57,7 +57,8 @@ several_refuse(const struct rte_devargs *da, const struct matches *m, char *why,
 			snprintf(names + at, sizeof(names) - at, "%s%s", i > 0 ? ", " : "", name);
 	}
 	return port_refuse(why, size, -EINVAL,
-			   "%s: makes %u Ethernet devices (%s), a port is one", da->name, m->n, names);
+			   "%s: makes %u Ethernet devices (%s), a port is one", da->name, m->n,
+			   names);
 }
 
 /* Arguments given for a device that is there already would be forgotten silently. */
@@ -73,8 +74,8 @@ arguments_check(const struct rte_devargs *da, uint16_t id, char *why, size_t siz
 	if (has != NULL && has->args != NULL && strcmp(has->args, da->args) == 0)
 		return 0;
 	return port_refuse(why, size, -EEXIST,
-			   "%s: is there already, as \"%s,%s\": name it without arguments, or choose "
-			   "another number", da->name, da->name,
+			   "%s: is there already, as \"%s,%s\": name it without arguments, or "
+			   "choose another number", da->name, da->name,
 			   has != NULL && has->args != NULL ? has->args : "");
 }
 
@@ -205,8 +206,8 @@ port_eth_find(struct port_eth *e, const char *devargs, char *why, size_t size)
 
 	if (rc < 0 || da.bus == NULL)
 		return port_refuse(why, size, -ENODEV,
-				   "%s: DPDK knows no driver for this name (expected a PCI address, or a "
-				   "driver and a number as in net_tap0; -d loads a driver)", devargs);
+				   "%s: DPDK knows no driver for this name (expected a PCI address, "
+				   "or a driver and a number as in net_tap0; -d loads one)", devargs);
 	rc = name_keep(e, &da);
 	if (rc < 0)
 		port_refuse(why, size, rc, "%s: out of memory", devargs);

@@ -13,7 +13,7 @@
 LOG_USE(port);
 
 #define DESCS       512
-#define BURST       32   /* most frames that a worker has in hand, and bytes, the last frame added */
+#define BURST       32   /* frames that a worker has in hand, and their bytes */
 #define BURST_BYTES (5 * 64 * 1024)
 #define CACHE       64
 #define OVERHEAD    (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
@@ -250,8 +250,8 @@ memory_refuse(const struct port_eth *e, const struct plan *p, uint32_t n)
 	else
 		snprintf(how, sizeof(how), "--eal \"-m %zu\"", (total >> 20) + 2 * mb);
 	return port_refuse(p->why, p->size, -ENOMEM,
-			   "%s: no memory: its %u packet buffers need %zu MB and DPDK has %zu MB left; "
-			   "%s gives it more", e->name, n, mb, left >> 20, how);
+			   "%s: no memory: its %u packet buffers need %zu MB and DPDK has %zu MB "
+			   "left; %s gives it more", e->name, n, mb, left >> 20, how);
 }
 
 /* Each device has buffers of its own: none starves another, and they go when it goes. */
@@ -367,8 +367,8 @@ promiscuous_set(const struct port_eth *e)
 	int rc = rte_eth_promiscuous_enable(e->id);
 
 	if (rc < 0 && !(rc == -ENOTSUP && strcmp(e->bus, "vdev") == 0))
-		LOG(WARNING, "%s: no promiscuous mode: %s; frames for guests may not come in", e->name,
-		    strerror(-rc));
+		LOG(WARNING, "%s: no promiscuous mode: %s; frames for guests may not come in",
+		    e->name, strerror(-rc));
 }
 
 int

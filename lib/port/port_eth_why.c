@@ -49,8 +49,8 @@ tap_why(const struct rte_devargs *da, const char *iface, char *why, size_t size)
 				   IF_NAMESIZE - 1, iface);
 	if (iface != NULL && if_nametoindex(iface) != 0)
 		return port_refuse(why, size, -EBUSY,
-				   "%s: interface %s exists and is no tap that can be joined: choose "
-				   "another name", da->name, iface);
+				   "%s: interface %s exists and is no tap that can be joined: "
+				   "choose another name", da->name, iface);
 	return 0;
 }
 
@@ -142,13 +142,14 @@ pci_why(const struct rte_devargs *da, char *why, size_t size)
 	char path[96], link[256];
 	const char *driver;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s%s", is_short ? "0000:" : "", da->name);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s%s", is_short ? "0000:" : "",
+		 da->name);
 	if (access(path, F_OK) < 0)
 		return port_refuse(why, size, -ENODEV, "%s: there is no such PCI device", da->name);
 	driver = pci_driver(path, link, sizeof(link));
 	if (!for_user_space(driver))
 		return port_refuse(why, size, -ENODEV,
-				   "%s: is bound to %s: dpdk-devbind.py -b vfio-pci %s gives it to us",
+				   "%s: is bound to %s: dpdk-devbind.py -b vfio-pci %s changes that",
 				   da->name, driver, da->name);
 	return 0;
 }
@@ -163,6 +164,6 @@ port_eth_refused(const struct rte_devargs *da, int rc, char *why, size_t size)
 		return better;
 	/* Many drivers have but one number for all that goes wrong. */
 	return port_refuse(why, size, -ENODEV,
-			   "%s: its driver refuses it%s%s (DPDK's lines in the log say more)", da->name,
-			   rc != -1 ? ": " : "", rc != -1 ? strerror(-rc) : "");
+			   "%s: its driver refuses it%s%s (DPDK's lines in the log say more)",
+			   da->name, rc != -1 ? ": " : "", rc != -1 ? strerror(-rc) : "");
 }

@@ -20,7 +20,7 @@ struct port_eth {
 	struct port *port;
 	char *bus;               /* of the device; NULL: none was found */
 	char *name;              /* of the device on its bus */
-	char *restore;           /* devargs of a device that was there before us; NULL: it was not */
+	char *restore;           /* devargs of a device that was there before us, or NULL */
 	uint16_t id;             /* DPDK's port id; RTE_MAX_ETHPORTS: not ours */
 	uint16_t n_rxq;
 	uint16_t n_txq;
@@ -89,6 +89,7 @@ int port_eth_open(struct port *p, char *why, size_t size, struct port_eth **out)
 void port_eth_close(struct port_eth *e);
 /* Has a queue's interrupt wake its worker, or no longer; after the view that the queue is in. */
 int port_eth_watch(struct ports *ps, struct port_eth *e, uint16_t queue, bool on);
+bool port_eth_link_up(const struct port_eth *e);
 void port_eth_info(const struct port_eth *e, struct port_info *out);
 
 /* port_eth_find.c: devargs to a device that is ours. */

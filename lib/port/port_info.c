@@ -61,6 +61,19 @@ vhost_info(struct port *p, struct port_info *out)
 		rings_judge(out);
 }
 
+bool
+port_connected(struct port *p)
+{
+	bool connected;
+
+	if (p->eth != NULL)
+		return port_eth_link_up(p->eth);
+	pthread_mutex_lock(&p->lock);
+	connected = session_connected(p->session);
+	pthread_mutex_unlock(&p->lock);
+	return connected;
+}
+
 void
 port_info(struct port *p, struct port_info *out)
 {

@@ -79,6 +79,9 @@ session_refused(const struct port *p, int rc, char *why, size_t size)
 		return port_refuse(why, size, rc, "%s: a live process answers on this socket", path);
 	case -ENOENT:
 		return port_refuse(why, size, rc, "%s: the folder does not exist, make it first", path);
+	case -EEXIST:
+		return port_refuse(why, size, rc, "%s: exists and is no socket, ferryd does not "
+				   "replace it", path);
 	case -ENAMETOOLONG:
 		return port_refuse(why, size, rc, "%s: longer than a socket's path may be", path);
 	}

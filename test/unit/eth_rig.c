@@ -58,8 +58,8 @@ struct port *
 rig_add(const char *name, const char *devargs, uint16_t n_queues, uint16_t mtu)
 {
 	struct port_opts opts = {
-		.name = name, .type = PORT_ETHDEV, .devargs = devargs, .n_queues = n_queues, .mtu = mtu,
-		.group = "", .gid = (gid_t)-1,
+		.name = name, .type = PORT_ETHDEV, .devargs = devargs, .n_queues = n_queues,
+		.mtu = mtu, .group = "", .gid = (gid_t)-1,
 	};
 	struct port *p = NULL;
 

@@ -327,7 +327,8 @@ life_story(void)
 
 	for (uint32_t i = 0; i < 4; i++) {
 		tap = rig_add("tap", DEVARGS, 0, 0);
-		CHECK(tap != NULL && tap->eth->n_rxq == RIG_WORKERS && tap->eth->n_txq == RIG_WORKERS);
+		CHECK(tap != NULL && tap->eth->n_rxq == RIG_WORKERS);
+		CHECK(tap != NULL && tap->eth->n_txq == RIG_WORKERS);
 		if (tap != NULL)
 			port_del(rig.ports, tap);
 		CHECK(if_nametoindex(IFACE) == 0);

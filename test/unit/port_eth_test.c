@@ -26,7 +26,8 @@ static const struct {
 	{ "no such file", "net_pcap0,rx_pcap=/nonexistent/a", 0, -ENOENT, "/nonexistent/a" },
 	{ "an argument nobody knows", "net_null9,colour=red", 0, -ENODEV, "net_null9" },
 	{ "taken", "net_ring0", 0, -EEXIST, "port \"taken\"" },
-	{ "taken, with arguments", "net_ring0,nodeaction=a:0:CREATE", 0, -EEXIST, "port \"taken\"" },
+	{ "taken, with arguments", "net_ring0,nodeaction=a:0:CREATE", 0, -EEXIST,
+	  "port \"taken\"" },
 };
 
 static void
@@ -58,7 +59,8 @@ static void
 memory_story(void)
 {
 	struct port_opts opts = {
-		.name = "big", .type = PORT_ETHDEV, .devargs = "net_null0,no-rx=1", .gid = (gid_t)-1,
+		.name = "big", .type = PORT_ETHDEV, .devargs = "net_null0,no-rx=1",
+		.gid = (gid_t)-1,
 	};
 	void *taken[256];
 	uint32_t n = 0;
@@ -147,7 +149,9 @@ came_out(const uint8_t *frame, uint32_t len, uint16_t queue)
 static void
 forward_story(void)
 {
-	static const uint32_t lens[] = { 14, 15, 60, 79, 80, 81, 1514, 2047, 2048, 2049, 9000, 65549 };
+	static const uint32_t lens[] = {
+		14, 15, 60, 79, 80, 81, 1514, 2047, 2048, 2049, 9000, 65549,
+	};
 	static uint8_t frame[RTE_DIM(lens)][RIG_FRAME];
 
 	rings_open(1, 0);
