@@ -149,7 +149,7 @@ pci_why(const struct rte_devargs *da, char *why, size_t size)
 	driver = pci_driver(path, link, sizeof(link));
 	if (!for_user_space(driver))
 		return port_refuse(why, size, -ENODEV,
-				   "%s: is bound to %s: dpdk-devbind.py -b vfio-pci %s changes that",
+				   "%s: is bound to %s: dpdk-devbind.py -b vfio-pci %s helps",
 				   da->name, driver, da->name);
 	return 0;
 }
