@@ -18,10 +18,11 @@ LOG_USE(ferryd);
 #define NO_HUGE_MB    "128"
 #define HUGE_BYTES_MIN (32ULL << 20)
 
-struct args {
+/* EAL keeps pointers into them: they live as long as the process. */
+static struct args {
 	int n;
 	char *v[ARGS_MAX + 1];
-};
+} eal_args;
 
 static void
 args_add(struct args *a, const char *s)
@@ -157,7 +158,7 @@ args_make(const struct ferryd *d, const cpu_set_t *spare, struct args *a)
 int
 eal_init(struct ferryd *d)
 {
-	struct args a = { .n = 0 };
+	struct args *a = &eal_args;
 	cpu_set_t spare;
 	int rc = cpus_spare(d->config, &spare);
 
@@ -165,12 +166,11 @@ eal_init(struct ferryd *d)
 		return rc;
 	/* Before EAL looks: threads that it does not place inherit this. */
 	sched_setaffinity(0, sizeof(spare), &spare);
-	args_make(d, &spare, &a);
-	rc = rte_eal_init(a.n, a.v) < 0 ? -rte_errno : 0;
+	args_make(d, &spare, a);
+	rc = rte_eal_init(a->n, a->v) < 0 ? -rte_errno : 0;
 	if (rc < 0)
 		LOG(ERR, "DPDK does not start: %s (its own lines above say why; --eal adds arguments)",
 		    strerror(-rc));
-	/* EAL keeps pointers into the strings; the array itself was copied. */
 	return rc;
 }
 

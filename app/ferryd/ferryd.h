@@ -42,6 +42,7 @@ struct ferryd {
 /* One step of the start; what has started is undone in reverse. */
 struct module {
 	const char *name;
+	bool tells;                      /* init says itself why it failed */
 	int (*init)(struct ferryd *d);
 	void (*fini)(struct ferryd *d);
 };

@@ -33,9 +33,22 @@ port_removed(void *arg, struct port *p)
 static void
 port_changed(void *arg, struct port *p)
 {
+	const struct event ev = { .kind = EVENT_PORT_CHANGED, .port = port_number(p) };
 	struct ferryd *d = arg;
 
 	eventlog_changed(d->events, port_number(p));
+	event_send(d->cross, &ev);
+}
+
+/* The link is down: its guest may come back elsewhere, and silent (802.1Q, 8.8.3 ageing). */
+static void
+on_port_changed(void *arg, const struct event *ev)
+{
+	struct ferryd *d = arg;
+	struct port *p = port_by_number(d->ports, ev->port);
+
+	if (p != NULL && !port_connected(p))
+		fdb_flush(d->fdb, ev->port);
 }
 
 /* The address may be anything: it is learned by control, with all its rules, from the frame. */
@@ -107,6 +120,7 @@ glue_init(struct ferryd *d)
 
 	event_handle(d->cross, EVENT_RING_BROKEN, on_ring_broken, d);
 	event_handle(d->cross, EVENT_MEM_FAULT, on_mem_fault, d);
+	event_handle(d->cross, EVENT_PORT_CHANGED, on_port_changed, d);
 	rc = ferryd_read(d, event_fd(d->cross), on_events);
 	return rc < 0 ? rc : ferryd_timer(d, 1000000, on_second);
 }

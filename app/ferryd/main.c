@@ -234,22 +234,22 @@ config_fini(struct ferryd *d)
 }
 
 static const struct module modules[] = {
-	{ "privileges", privileges_init, NULL },
-	{ "eal",     eal_init,     eal_fini },
-	{ "guard",   guard_init,   NULL },
-	{ "loop",    loop_init,    loop_fini },
-	{ "cross",   cross_init,   cross_fini },
-	{ "swdev",   swdev_init,   swdev_fini },
-	{ "fdb",     fdb_init,     fdb_fini },
-	{ "capture", capture_init, capture_fini },
-	{ "events",  events_init,  events_fini },
-	{ "ports",   ports_init,   ports_fini },
-	{ "workers", workers_init, workers_fini },
-	{ "glue",    glue_init,    NULL },
-	{ "rpc",     rpc_init,     rpc_fini },
-	{ "config",  config_init,  config_fini },
-	{ "service", service_init, service_fini },
-	{ "console", console_init, console_fini },
+	{ "privileges", false, privileges_init, NULL },
+	{ "eal",        true,  eal_init,     eal_fini },
+	{ "guard",      false, guard_init,   NULL },
+	{ "loop",       false, loop_init,    loop_fini },
+	{ "cross",      false, cross_init,   cross_fini },
+	{ "swdev",      false, swdev_init,   swdev_fini },
+	{ "fdb",        false, fdb_init,     fdb_fini },
+	{ "capture",    false, capture_init, capture_fini },
+	{ "events",     false, events_init,  events_fini },
+	{ "ports",      false, ports_init,   ports_fini },
+	{ "workers",    true,  workers_init, workers_fini },
+	{ "glue",       false, glue_init,    NULL },
+	{ "rpc",        true,  rpc_init,     rpc_fini },
+	{ "config",     true,  config_init,  config_fini },
+	{ "service",    false, service_init, service_fini },
+	{ "console",    false, console_init, console_fini },
 };
 
 static int
@@ -261,7 +261,8 @@ run(struct ferryd *d)
 	for (; n < RTE_DIM(modules); n++) {
 		rc = modules[n].init(d);
 		if (rc < 0) {
-			LOG(ERR, "cannot start (%s): %s", modules[n].name, strerror(-rc));
+			if (!modules[n].tells)
+				LOG(ERR, "cannot start (%s): %s", modules[n].name, strerror(-rc));
 			d->status = EXIT_FAILURE;
 			break;
 		}

@@ -220,7 +220,12 @@ options_config(const struct options *o, struct config **out)
 		rc = config_read(o->file, &root, &err);
 	else
 		root = json_object();
+	/* By itself first: what the command line replaces is wrong all the same. */
+	if (rc == 0 && o->file != NULL)
+		rc = config_parse(root, out, &err);
 	if (rc == 0) {
+		config_destroy(*out);
+		*out = NULL;
 		section_set(root, "rpc", "socket", o->rpc);
 		section_set(root, "workers", "cpus", o->cpu_list);
 		ports_append(o, root);

@@ -20,6 +20,7 @@ enum event_kind {
 	EVENT_FDB_SEEN,    /**< a source address is unknown or has moved */
 	EVENT_RING_BROKEN, /**< a ring was found bad by its worker */
 	EVENT_MEM_FAULT,   /**< guest memory vanished under a worker */
+	EVENT_PORT_CHANGED, /**< a port's state or reason may be another */
 	EVENT_CAPTURE_ENDED, /**< the writer has ended a capture by itself: limit, reader gone */
 	EVENT_KINDS
 };

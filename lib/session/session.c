@@ -244,13 +244,19 @@ info_state(const struct session *s, struct session_info *out)
 		snprintf(out->reason, sizeof(out->reason), "%s", s->reason);
 }
 
+bool
+session_connected(const struct session *s)
+{
+	return s->vid >= 0;
+}
+
 void
 session_info(const struct session *s, struct session_info *out)
 {
 	memset(out, 0, sizeof(*out));
 	info_state(s, out);
 	out->generation = s->generation;
-	out->connected = s->vid >= 0;
+	out->connected = session_connected(s);
 	out->features = s->features;
 	out->protocol_features = s->protocol_features;
 	out->n_rings = s->n_rings;

@@ -114,6 +114,9 @@ void session_destroy(struct session *s);
  */
 void session_break(struct session *s, const char *why);
 
+/** Whether a front-end is connected.  @role control, with `lock` held */
+bool session_connected(const struct session *s);
+
 /** Fills a snapshot.  @role control, with `lock` held */
 void session_info(const struct session *s, struct session_info *out);
 

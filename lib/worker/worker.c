@@ -109,8 +109,10 @@ worker_end(struct worker *w)
 
 	cross_wake(w->set->cross, w->index);
 	pthread_join(w->thread, NULL);
+	if (info->frames == 0)
+		return;
 	LOG(INFO, "worker %u: %" PRIu64 " frames at %" PRIu64 " busy cycles each, %" PRIu64 " sleeps",
-	    w->index, info->frames, info->busy_cycles / RTE_MAX(info->frames, UINT64_C(1)), info->sleeps);
+	    w->index, info->frames, info->busy_cycles / info->frames, info->sleeps);
 }
 
 void
