@@ -11,10 +11,12 @@ from pathlib import Path
 
 import corpus_chain
 import corpus_frame
+import corpus_message
 
 TARGETS = {
     "chain": corpus_chain.inputs,
     "frame": corpus_frame.inputs,
+    "message": corpus_message.inputs,
 }
 
 
