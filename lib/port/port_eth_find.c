@@ -206,8 +206,8 @@ port_eth_find(struct port_eth *e, const char *devargs, char *why, size_t size)
 
 	if (rc < 0 || da.bus == NULL)
 		return port_refuse(why, size, -ENODEV,
-				   "%s: DPDK knows no driver for this name (expected a PCI "
-				   "address, or a driver and a number as in net_tap0; -d loads one)",
+				   "%s: DPDK knows no driver for this name (expected a PCI address "
+				   "or a driver and a number as in net_tap0; -d loads one)",
 				   devargs);
 	rc = name_keep(e, &da);
 	if (rc < 0)
