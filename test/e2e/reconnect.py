@@ -2,16 +2,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Either side is killed with -9 and comes back: the other one goes on, streams survive.
 
-vm1 connects to ferryd, vm2 listens for it.  Split rings: no QEMU can restore packed ones when the
-other side of the socket has died without a word.
+usage: reconnect.py split|packed
+
+vm1 connects to ferryd, vm2 listens for it.  QEMU cannot tell where packed rings were when the other
+side of the socket has died without a word: ferryd finds that in the rings.
 """
+
+import sys
 
 from ferry.guest import Nic
 from ferry.story import tell
 from ferry.traffic import Stream, datagrams, expect, flowing, stream
 
 
-def boot(story, name, number, server, packed=False):
+PACKED = sys.argv[1] == "packed"
+
+
+def boot(story, name, number, server, packed=PACKED):
     nic = Nic(story.path(f"{name}.sock"), f"52:54:00:00:00:0{number}", server=server, packed=packed)
     return story.guest(name, nic)
 
@@ -32,7 +39,7 @@ def start(story, name):
 
 
 def replaced(s, daemon, guest, peer):
-    """Kills a guest's QEMU under a stream and boots another on its socket, now with packed rings."""
+    """Kills a guest's QEMU under a stream and boots another on its socket, with the other rings."""
     number = int(guest.name[2])
     Stream(peer, guest, f"10.0.0.{number}", seconds=30)
     flowing(daemon, peer.name)
@@ -40,7 +47,7 @@ def replaced(s, daemon, guest, peer):
     guest.kill()
     daemon.wait_state(guest.name, "waiting")
     expect(daemon.port(peer.name)["state"] == "up", "the other port went down")
-    again = boot(s, guest.name, number, guest.name == "vm2", packed=True)
+    again = boot(s, guest.name, number, guest.name == "vm2", packed=not PACKED)
     again.ready()
     again.configure(f"10.0.0.{number}/24")
     peer.run("killall guestio")
