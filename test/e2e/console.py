@@ -19,6 +19,8 @@ from ferry.traffic import expect
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21  # linux/capability.h
+
 # A configuration, and the words that the error has to hold: the member, the value, what is expected.
 BAD_CONFIGURATIONS = [
     ("{", ["line 1"]),
@@ -237,6 +239,23 @@ def service(story):
     expect("STOPPING=1" in manager.recv(4096).decode(), "did not say that it stops")
 
 
+def privileges(story):
+    """As root it gives its sockets away and drops what a switch does not need."""
+    path, rpc, vm1 = story.path("root.json"), story.path("root.rpc"), story.path("root1.sock")
+    port = {"name": "vm1", "type": "vhost-user", "socket": str(vm1), "socket_mode": "0620", "socket_group": "65534"}
+    path.write_text(json.dumps({"rpc": {"socket": str(rpc), "mode": "0660", "group": "65534"}, "ports": [port]}))
+    daemon = story.switch("-c", path, name="ferryd-root", rpc="root.rpc")
+    for file, mode in ((rpc, 0o660), (vm1, 0o620)):
+        got = os.stat(file)
+        expect((stat.S_IMODE(got.st_mode), got.st_gid) == (mode, 65534), f"{file.name}: {got}")
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        held = int(re.search(rf"{name}:\s*(\w+)", status)[1], 16)
+        expect(held >> CAP_NET_ADMIN & 1, f"{name} lacks what a tap needs: {held:x}")
+        expect(not held >> CAP_SYS_ADMIN & 1, f"{name} has what a switch does not need: {held:x}")
+    expect(daemon.stop() == 0, "exit status")
+
+
 def saved(story, daemon):
     """config.save writes a file from which the same ports come again."""
     path = story.path("saved.json")
@@ -289,6 +308,9 @@ def story(s):
             pass
         expect(daemon.wait(2) == 0, "exit status")
         expect(not s.path("vm1.sock").exists(), "vm1.sock was left behind")
+    if os.getuid() == 0:
+        with s.check("root's ferryd gives its sockets a mode and a group and drops what it can"):
+            privileges(s)
     with s.check("ferryd -i opens the console on its own terminal"):
         interactive(s)
 
