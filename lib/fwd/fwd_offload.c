@@ -10,6 +10,9 @@
 #define TCP_CSUM_OFFSET offsetof(struct rte_tcp_hdr, cksum)
 #define TCP_CWR_FLAG    0x80
 
+/* Most segments of a frame: a turn is bounded, and no honest sender cuts so fine. */
+#define PARTS_MAX 1024
+
 /* Where the headers of a large frame are. */
 struct layout {
 	bool ipv6;
@@ -195,7 +198,8 @@ fwd_offload(struct fwd *f, const struct fwd_frame *fr, uint8_t takes, struct sta
 	fwd_copy_flat(fr, f->whole);
 	if ((fr->needs & FWD_TSO) == 0)
 		complete(f, fr, to, fn, arg);
-	else if (!layout_find(fr, f->whole, &l) || l.payload == fr->len)
+	else if (!layout_find(fr, f->whole, &l) || l.payload == fr->len ||
+		 fr->len - l.payload > PARTS_MAX * (uint32_t)fr->vnet.gso_size)
 		stats_drop(f->lane, DROP_BAD_HDR, 1);
 	else
 		segment(f, fr, &l, takes, to, fn, arg);

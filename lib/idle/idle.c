@@ -45,6 +45,12 @@ idle_woke(struct idle *g, uint64_t now)
 	g->last_work = now;
 }
 
+void
+idle_timed_out(struct idle *g, uint64_t now)
+{
+	g->last_work = now - g->patience;
+}
+
 int
 idle_timeout_ms(const struct idle *g, bool bounded)
 {

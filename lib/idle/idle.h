@@ -51,6 +51,13 @@ enum idle_step idle_next(struct idle *g, uint32_t frames, uint64_t now);
  */
 void idle_woke(struct idle *g, uint64_t now);
 
+/**
+ * Learns that a bounded sleep ended by its bound: one look tells whether to sleep again.
+ *
+ * @param now  cycles
+ */
+void idle_timed_out(struct idle *g, uint64_t now);
+
 /** Longest sleep in milliseconds as epoll wants it; -1: until something comes. */
 int idle_timeout_ms(const struct idle *g, bool bounded);
 

@@ -35,18 +35,23 @@ doze(struct worker *w, bool bounded)
 {
 	struct epoll_event events[EPOLL_EVENTS];
 	struct cross *x = w->set->cross;
-	uint64_t start = rte_rdtsc();
+	uint64_t start = rte_rdtsc(), now;
+	int n;
 
 	cross_offline(x, w->index);
 	flag_set(&w->info.sleeping, true);
 	flag_set(&w->info.bounded, bounded);
-	epoll_wait(swdev_epfd(w->set->pool, w->index), events, EPOLL_EVENTS,
-		   idle_timeout_ms(&w->idle, bounded));
+	n = epoll_wait(swdev_epfd(w->set->pool, w->index), events, EPOLL_EVENTS,
+		       idle_timeout_ms(&w->idle, bounded));
 	flag_set(&w->info.sleeping, false);
 	cross_online(x, w->index);
 	stats_add(&w->info.sleeps, 1);
-	stats_add(&w->info.sleep_cycles, rte_rdtsc() - start);
-	idle_woke(&w->idle, rte_rdtsc());
+	now = rte_rdtsc();
+	stats_add(&w->info.sleep_cycles, now - start);
+	if (n == 0)
+		idle_timed_out(&w->idle, now);
+	else
+		idle_woke(&w->idle, now);
 }
 
 static void
