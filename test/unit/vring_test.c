@@ -562,23 +562,6 @@ order(bool packed)
 	CHECK(wrong == NULL);
 }
 
-/* Positions */
-
-static void
-positions(void)
-{
-	for (uint32_t n = 0; n <= UINT16_MAX; n++) {
-		struct vring_pos s = vring_pos_decode(false, n), p = vring_pos_decode(true, n);
-
-		CHECK(s.avail == n && s.used == n && vring_pos_encode(false, &s) == n);
-		CHECK(p.avail == (n & 0x7fff) && p.avail_wrap == n >> 15);
-		CHECK(p.used == p.avail && p.used_wrap == p.avail_wrap);
-		CHECK(vring_pos_encode(true, &p) == (n | n << 16));
-	}
-	CHECK(vring_pos_encode(true, &(struct vring_pos){ 3, 2, false, true }) == 0x80020003);
-	CHECK(vring_pos_encode(true, &(struct vring_pos){ 3, 2, true, false }) == 0x00028003);
-}
-
 int
 main(void)
 {
@@ -597,7 +580,6 @@ main(void)
 	arming();
 	order(false);
 	order(true);
-	positions();
 	gmem_destroy(mem);
 	free(batch);
 	return check_done("vring");
