@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ferryd.h"
-#include "log.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -9,8 +8,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-LOG_USE(ferryd);
 
 /* ferryctl of the same build, or the one that the path has. */
 static void
@@ -57,6 +54,8 @@ console_init(struct ferryd *d)
 	if (d->console < 0)
 		return -errno;
 	if (d->console == 0) {
+		/* Guests' memory and sockets are not the console's. */
+		close_range(STDERR_FILENO + 1, ~0U, 0);
 		signal(SIGPIPE, SIG_DFL);
 		console_exec(ferryd_rpc_path(d));
 	}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ferryd.h"
-#include "log.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -8,8 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-LOG_USE(ferryd);
 
 #define BIT(cap) (1ULL << (cap))
 
