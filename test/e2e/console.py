@@ -242,8 +242,9 @@ def service(story):
 def privileges(story):
     """As root it gives its sockets away and drops what a switch does not need."""
     path, rpc, vm1 = story.path("root.json"), story.path("root.rpc"), story.path("root1.sock")
-    port = {"name": "vm1", "type": "vhost-user", "socket": str(vm1), "socket_mode": "0620", "socket_group": "65534"}
-    path.write_text(json.dumps({"rpc": {"socket": str(rpc), "mode": "0660", "group": "65534"}, "ports": [port]}))
+    port = {**vhost(story, "root1"), "socket_mode": "0620", "socket_group": "65534"}
+    sections = {"rpc": {"socket": str(rpc), "mode": "0660", "group": "65534"}, "ports": [port]}
+    path.write_text(json.dumps(sections))
     daemon = story.switch("-c", path, name="ferryd-root", rpc="root.rpc")
     for file, mode in ((rpc, 0o660), (vm1, 0o620)):
         got = os.stat(file)
@@ -259,7 +260,7 @@ def privileges(story):
 def saved(story, daemon):
     """config.save writes a file from which the same ports come again."""
     path = story.path("saved.json")
-    daemon.call("port.add", name="vm3", type="vhost-user", socket=str(story.path("vm3.sock")), queues=3, mtu=9000)
+    daemon.call("port.add", **vhost(story, "vm3"), queues=3, mtu=9000)
     daemon.call("port.add", name="nul0", type="ethdev", devargs="net_null0,no-rx=1")
     daemon.call("config.save", file=str(path))
     before = daemon.call("config.show")

@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames that are not ordinary: jumbo, tagged, isolated, captured.
-
-Split rings: a port is deleted and added again, and QEMU cannot restore packed ones after that.
-"""
+"""Frames that are not ordinary: jumbo, tagged, isolated, captured; vm1 has split rings, vm2 packed ones."""
 
 import json
 
@@ -15,7 +12,7 @@ from ferry.traffic import datagrams, expect, stream
 
 
 def boot(story, name, number):
-    nic = Nic(story.path(f"{name}.sock"), f"52:54:00:00:00:0{number}")
+    nic = Nic(story.path(f"{name}.sock"), f"52:54:00:00:00:0{number}", packed=name == "vm2")
     return story.guest(name, nic)
 
 
