@@ -226,10 +226,14 @@ fwd_frame_check(struct fwd_frame *fr)
 	fr->needs |= gso_needs(h->gso_type);
 }
 
-static uint32_t
+/* At most 32 bytes.  The library's function wants them aligned, which those of a frame are not. */
+static inline uint32_t
 hash_bytes(const uint8_t *p, uint32_t len, uint32_t init)
 {
-	return rte_hash_crc(p, len, init);
+	uint64_t words[4];
+
+	memcpy(words, p, len);
+	return rte_hash_crc(words, len, init);
 }
 
 #define IPV4_FRAGMENT (RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)
