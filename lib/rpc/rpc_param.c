@@ -80,7 +80,7 @@ value_text(const json_t *value, char out[VALUE_MAX])
 	free(text);
 }
 
-/* A member's name in the same quoting, without the quotes. */
+/* A member's name in the same quoting, without the quotes unless there is nothing else. */
 static void
 key_text(const char *key, char out[VALUE_MAX])
 {
@@ -89,6 +89,8 @@ key_text(const char *key, char out[VALUE_MAX])
 
 	value_text(s, out);
 	json_decref(s);
+	if (key[0] == '\0')
+		return;
 	len = strlen(out);
 	if (len > 0 && out[len - 1] == '"')
 		out[len - 1] = '\0';
