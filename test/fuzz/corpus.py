@@ -11,12 +11,16 @@ from pathlib import Path
 
 import corpus_chain
 import corpus_frame
+import corpus_json
 import corpus_message
+import corpus_words
 
 TARGETS = {
     "chain": corpus_chain.inputs,
     "frame": corpus_frame.inputs,
+    "json": corpus_json.inputs,
     "message": corpus_message.inputs,
+    "words": corpus_words.inputs,
 }
 
 

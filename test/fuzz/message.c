@@ -15,6 +15,7 @@
 #include <linux/virtio_net.h>
 #include <pthread.h>
 #include <rte_eal.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define PAIRS     4
@@ -229,6 +230,24 @@ fds_count(void)
 	return n;
 }
 
+static void
+fds_print(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	char path[300], to[300];
+	struct dirent *e;
+
+	while ((e = readdir(d)) != NULL) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%.20s", e->d_name);
+		n = readlink(path, to, sizeof(to));
+		if (n > 0)
+			fprintf(stderr, "%s %.*s\n", e->d_name, (int)n, to);
+	}
+	closedir(d);
+}
+
 /* Mappings of guest memory in this process. */
 static unsigned int
 maps_count(void)
@@ -269,7 +288,12 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	char *eal[] = { (*argv)[0], "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
 			"-m", "64", "-l", "0", "--log-level", "*:emergency" };
+	sigset_t timer;
 
+	/* Threads inherit the mask: libFuzzer's timer would cut the library's reads short. */
+	sigemptyset(&timer);
+	sigaddset(&timer, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &timer, NULL);
 	FUZZ_CHECK(rte_eal_init(RTE_DIM(eal), eal) >= 0 && gmem_guard_init() == 0);
 	FUZZ_CHECK(mkdtemp(folder) != NULL);
 	atexit(remove_files);
@@ -278,6 +302,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		owner_init(&owners[i], paths[i]);
 		front_init(&fronts[i], paths[i]);
 	}
+	pthread_sigmask(SIG_UNBLOCK, &timer, NULL);
 	/* The first connection takes a second: the library looks for new sockets so often. */
 	FUZZ_CHECK(front_connect(&fronts[1]) && front_sync(&fronts[1], FRONT_DEADLINE_MS));
 	FUZZ_CHECK(front_connect(&fronts[0]) && front_sync(&fronts[0], FRONT_DEADLINE_MS) &&
@@ -297,6 +322,8 @@ rest_check(void)
 			break;
 		usleep(NAP_US);
 	}
+	if (fds_count() != fds_at_rest)
+		fds_print();
 	FUZZ_CHECK(at_rest(&owners[0]));
 	FUZZ_CHECK(fds_count() == fds_at_rest);
 	FUZZ_CHECK(maps_count() == 0);

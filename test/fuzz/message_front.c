@@ -66,8 +66,12 @@ answers_read(struct front *f, int timeout_ms, void *to, size_t size)
 {
 	struct pollfd p = { .fd = f->fd, .events = POLLIN };
 	ssize_t n;
+	int rc;
 
-	if (poll(&p, 1, timeout_ms) != 1)
+	do
+		rc = poll(&p, 1, timeout_ms);
+	while (rc < 0 && errno == EINTR);
+	if (rc != 1)
 		return -ETIMEDOUT;
 	n = recv(f->fd, to, size, 0);
 	return n < 0 ? 0 : (int)n;
@@ -98,20 +102,19 @@ front_sync(struct front *f, int timeout_ms)
 	uint8_t payload[512];
 
 	if (send(f->fd, ask, sizeof(ask), MSG_NOSIGNAL) != sizeof(ask))
-		return true;
+		return false;
 	for (;;) {
-		int n = answers_read(f, timeout_ms, answer, sizeof(answer));
-
-		if (n != sizeof(answer))
-			return n >= 0;
+		if (answers_read(f, timeout_ms, answer, sizeof(answer)) != sizeof(answer))
+			return false;
 		FUZZ_CHECK(answer[2] <= sizeof(payload));
-		if (answer[2] > 0 && answers_read(f, timeout_ms, payload, answer[2]) < 0)
+		if (answer[2] > 0 && answers_read(f, timeout_ms, payload, answer[2]) <= 0)
 			return false;
 		if (answer[0] == VHU_GET_FEATURES)
 			return true;
 	}
 }
 
+/* Who was refused gets no answer, which is found out at once. */
 static void
 sync_try(struct front *f)
 {

@@ -43,7 +43,7 @@ bool front_end(struct front *f);
 /**
  * Asks for the features and waits.
  *
- * @return  false: no answer in time; an end of the connection is an answer
+ * @return  false: no answer in time, or the connection has ended
  */
 bool front_sync(struct front *f, int timeout_ms);
 
