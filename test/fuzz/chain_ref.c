@@ -134,6 +134,9 @@ buffer_add(const struct ref_ring *r, struct ref_chain *c, uint32_t room,
 		c->pieces[c->n++] = (struct ref_piece){ gpa, (uint32_t)some };
 		gpa += some;
 		left -= some;
+		/* Addresses end; they do not begin again. */
+		if (left > 0 && gpa == 0)
+			return VRING_BAD_RANGE;
 	}
 	return VRING_BAD_NONE;
 }
@@ -144,6 +147,8 @@ table_read(const struct ref_ring *r, const struct vring_split_desc *d,
 {
 	if (!r->indirect || d->len == 0 || d->len % 16 != 0 || d->len > TABLE_MAX)
 		return VRING_BAD_INDIRECT;
+	if (d->addr + (d->len - 1) < d->addr)
+		return VRING_BAD_RANGE;
 	return arena_read((gpa_t){ d->addr }, table, d->len) ? VRING_BAD_NONE : VRING_BAD_RANGE;
 }
 
