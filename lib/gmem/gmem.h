@@ -87,10 +87,15 @@ gmem_span(const struct gmem *m, gpa_t gpa, uint64_t *len)
 static inline void *
 gmem_at(const struct gmem *m, gpa_t gpa, uint64_t len)
 {
-	uint64_t got = len;
-	uint8_t *p = gmem_span(m, gpa, &got);
+	const struct gmem_region *end = &m->regions[m->n_regions];
 
-	return got == len ? p : NULL;
+	for (const struct gmem_region *r = m->regions; r < end; r++) {
+		uint64_t off = gpa.v - r->gpa;
+
+		if (likely(off < r->size))
+			return likely(len <= r->size - off) ? r->host + off : NULL;
+	}
+	return NULL;
 }
 
 /**

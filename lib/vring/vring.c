@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vring_impl.h"
 
+#include <rte_branch_prediction.h>
+
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <string.h>
@@ -130,35 +132,58 @@ vring_break(struct vring *r, enum vring_bad why)
 }
 
 static void
-packed_put(struct vring *r, const struct vring_chain *c, uint32_t len)
+packed_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 {
-	struct vring_packed_desc *d = &r->packed.desc[r->idx];
-	uint16_t flags = (r->wrap ? DESC_AVAIL | DESC_USED : 0) | (len > 0 ? DESC_WRITE : 0);
+	for (uint32_t i = 0; i < n; i++) {
+		struct vring_packed_desc *d = &r->packed.desc[r->idx];
+		uint16_t flags = (r->wrap ? DESC_AVAIL | DESC_USED : 0) |
+				 (c[i].used > 0 ? DESC_WRITE : 0);
 
-	d->id = c->id;
-	d->len = len;
-	if (r->pending) {
-		__atomic_store_n(&d->flags, flags, __ATOMIC_RELEASE);
-	} else {
-		/* The driver reads in order, so the first flags hold back the whole batch. */
-		r->pending = true;
-		r->head_slot = r->idx;
-		r->head_flags = flags;
+		d->id = c[i].id;
+		d->len = c[i].used;
+		if (likely(r->pending)) {
+			__atomic_store_n(&d->flags, flags, __ATOMIC_RELEASE);
+		} else {
+			/* The driver reads in order, so the first flags hold back the whole batch. */
+			r->pending = true;
+			r->head_slot = r->idx;
+			r->head_flags = flags;
+		}
+		packed_advance(r, &r->idx, &r->wrap, c[i].n_slots);
+		r->unpublished += c[i].n_slots;
 	}
-	packed_advance(r, &r->idx, &r->wrap, c->n_slots);
+}
+
+static void
+split_put(struct vring *r, const struct vring_chain *c, uint32_t n)
+{
+	struct vring_used_elem *ring = r->split.used->ring;
+	const uint16_t mask = r->size - 1, idx = r->idx;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct vring_used_elem *e = &ring[(idx + i) & mask];
+
+		e->id = c[i].id;
+		e->len = c[i].used;
+	}
+	r->idx = (uint16_t)(idx + n);
+	r->unpublished += n;
+}
+
+void
+vring_put_burst(struct vring *r, const struct vring_chain *c, uint32_t n)
+{
+	if (r->is_packed)
+		packed_put(r, c, n);
+	else
+		split_put(r, c, n);
 }
 
 void
 vring_put(struct vring *r, const struct vring_chain *c, uint32_t len)
 {
-	if (r->is_packed) {
-		packed_put(r, c, len);
-	} else {
-		struct vring_used_elem *e = &r->split.used->ring[r->idx & (r->size - 1)];
+	struct vring_chain one = *c;
 
-		e->id = c->id;
-		e->len = len;
-		r->idx++;
-	}
-	r->unpublished += c->n_slots;
+	one.used = len;
+	vring_put_burst(r, &one, 1);
 }

@@ -138,6 +138,7 @@ struct vring_chain {
 	uint32_t len;       /**< sum of its pieces; saturates */
 	uint16_t id;        /**< head (split) or buffer id (packed) */
 	uint16_t n_slots;   /**< ring entries that it takes */
+	uint32_t used;      /**< bytes written, for vring_put_burst(); 0 as it is read */
 };
 
 /** Chains taken by vring_peek() and not yet given back, in ring order; a worker's own, reused. */
@@ -199,6 +200,9 @@ uint32_t vring_peek(struct vring *r, struct vring_batch *b, uint32_t max);
 
 /** Gives the next chain back, `len` bytes of it written; invisible until vring_publish(). */
 void vring_put(struct vring *r, const struct vring_chain *c, uint32_t len);
+
+/** Gives the next `n` chains back, `used` bytes of each written; visible with vring_publish(). */
+void vring_put_burst(struct vring *r, const struct vring_chain *c, uint32_t n);
 
 /**
  * Makes what was given back visible.

@@ -218,6 +218,7 @@ chain_begin(struct vring_batch *b, uint16_t id, uint16_t n_slots)
 	c->segs = &b->segs[b->n_segs];
 	c->n_segs = 0;
 	c->len = 0;
+	c->used = 0;
 	c->id = id;
 	c->n_slots = n_slots;
 	return c;
@@ -229,6 +230,63 @@ batch_room(const struct vring *r, const struct vring_batch *b)
 {
 	return b->n == 0 || (b->n < VRING_CHAINS_MAX &&
 			     b->n_segs + r->size + GMEM_REGIONS_MAX <= VRING_SEGS_MAX);
+}
+
+/* Chains that are sure to fit, were each of one piece. */
+static inline uint32_t
+batch_left(const struct vring_batch *b)
+{
+	return RTE_MIN(VRING_CHAINS_MAX - b->n, VRING_SEGS_MAX - b->n_segs);
+}
+
+/* What a run of plain chains needs to know of its ring, in registers. */
+struct plain {
+	const struct gmem *mem;
+	uint32_t hdr_len;
+	uint16_t flags;
+};
+
+static inline struct plain
+plain_of(const struct vring *r)
+{
+	return (struct plain){ .mem = r->mem, .hdr_len = r->hdr_len,
+			       .flags = r->writable ? DESC_WRITE : 0 };
+}
+
+/*
+ * Fills in the chain that most are: one direct descriptor, whole in one region.  False: it is not
+ * that, or it is bad; whoever walks it then reads and judges it anew.
+ */
+static inline bool
+chain_plain(struct plain p, struct vring_chain *c, struct vring_seg *s, gpa_t gpa, uint32_t len,
+	    uint16_t flags, uint16_t id)
+{
+	uint8_t *host;
+
+	if (unlikely((flags & (DESC_NEXT | DESC_INDIRECT | DESC_WRITE)) != p.flags) ||
+	    unlikely(len < p.hdr_len))
+		return false;
+	host = gmem_at(p.mem, gpa, len);
+	if (unlikely(host == NULL))
+		return false;
+	rte_prefetch0(host);
+	s->host = host;
+	s->gpa = gpa;
+	s->len = len;
+	c->segs = s;
+	c->n_segs = 1;
+	c->len = len;
+	c->id = id;
+	c->n_slots = 1;
+	c->used = 0;
+	return true;
+}
+
+static inline void
+batch_grow(struct vring_batch *b, uint32_t n)
+{
+	b->n += n;
+	b->n_segs += n;
 }
 
 static uint32_t
@@ -248,6 +306,47 @@ split_ready(struct vring *r, uint16_t next, uint32_t max)
 	return RTE_MIN((uint32_t)n, max);
 }
 
+/* Adds plain chains up to the first that is not.  @return chains */
+static __rte_noinline uint32_t
+split_run(const struct vring *r, struct vring_batch *b, const uint16_t *heads, uint32_t n)
+{
+	const struct plain p = plain_of(r);
+	const struct vring_split_desc *table = r->split.desc;
+	const uint16_t size = r->size;
+	struct vring_chain *c = &b->chains[b->n];
+	struct vring_seg *s = &b->segs[b->n_segs];
+	uint32_t i;
+
+	n = RTE_MIN(n, batch_left(b));
+	for (i = 0; i < n; i++) {
+		struct vring_split_desc d;
+
+		if (unlikely(heads[i] >= size))
+			break;
+		d = desc_load(&table[heads[i]]);
+		if (!chain_plain(p, c++, s++, (gpa_t){ d.addr }, d.len, d.flags, heads[i]))
+			break;
+	}
+	batch_grow(b, i);
+	b->next += i;
+	return i;
+}
+
+static bool
+split_chain(struct vring *r, struct vring_batch *b, uint16_t head)
+{
+	struct vring_chain *c;
+
+	if (!batch_room(r, b))
+		return false;
+	c = chain_begin(b, head, 1);
+	if (!chain_end(r, b, c, split_walk(r, b, c, head)))
+		return false;
+	rte_prefetch0(c->segs[0].host);
+	b->next++;
+	return true;
+}
+
 static uint32_t
 split_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 {
@@ -258,26 +357,70 @@ split_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 
 	while (n > 0) {
 		uint32_t some = RTE_MIN(n, (uint32_t)RTE_DIM(heads));
+		uint16_t next = b->next;
+		uint32_t i = 0;
 
-		for (uint32_t i = 0; i < some; i++) {
-			heads[i] = __atomic_load_n(&r->split.avail->ring[(b->next + i) & mask],
+		for (uint32_t k = 0; k < some; k++) {
+			heads[k] = __atomic_load_n(&r->split.avail->ring[next++ & mask],
 						   __ATOMIC_RELAXED);
-			rte_prefetch0(&r->split.desc[heads[i] & mask]);
+			rte_prefetch0(&r->split.desc[heads[k] & mask]);
 		}
-		for (uint32_t i = 0; i < some; i++) {
-			struct vring_chain *c;
-
-			if (!batch_room(r, b))
+		while (i < some) {
+			i += split_run(r, b, &heads[i], some - i);
+			if (unlikely(i < some) && !split_chain(r, b, heads[i++]))
 				return b->n - before;
-			c = chain_begin(b, heads[i], 1);
-			if (!chain_end(r, b, c, split_walk(r, b, c, heads[i])))
-				return b->n - before;
-			rte_prefetch0(c->segs[0].host);
-			b->next++;
 		}
 		n -= some;
 	}
 	return b->n - before;
+}
+
+static __rte_noinline uint32_t
+packed_run(const struct vring *r, struct vring_batch *b, uint32_t n)
+{
+	const struct plain p = plain_of(r);
+	const struct vring_packed_desc *at = r->packed.desc;
+	struct vring_chain *c = &b->chains[b->n];
+	struct vring_seg *s = &b->segs[b->n_segs];
+	const uint16_t size = r->size;
+	uint16_t slot = b->next;
+	bool wrap = b->next_wrap;
+	uint32_t i;
+
+	n = RTE_MIN(n, batch_left(b));
+	for (i = 0; i < n; i++) {
+		struct vring_packed_desc d;
+
+		if (!packed_available(__atomic_load_n(&at[slot].flags, __ATOMIC_ACQUIRE), wrap))
+			break;
+		d = packed_load(&at[slot]);
+		if (!chain_plain(p, c++, s++, (gpa_t){ d.addr }, d.len, d.flags, d.id))
+			break;
+		if (unlikely(++slot == size)) {
+			slot = 0;
+			wrap = !wrap;
+		}
+	}
+	batch_grow(b, i);
+	b->next = slot;
+	b->next_wrap = wrap;
+	return i;
+}
+
+static bool
+packed_chain(struct vring *r, struct vring_batch *b)
+{
+	uint16_t flags = __atomic_load_n(&r->packed.desc[b->next].flags, __ATOMIC_ACQUIRE);
+	struct vring_chain *c;
+
+	if (!batch_room(r, b) || !packed_available(flags, b->next_wrap))
+		return false;
+	c = chain_begin(b, 0, 0);
+	if (!chain_end(r, b, c, packed_walk(r, b, c, b->next)))
+		return false;
+	rte_prefetch0(c->segs[0].host);
+	packed_advance(r, &b->next, &b->next_wrap, c->n_slots);
+	return true;
 }
 
 static uint32_t
@@ -285,19 +428,11 @@ packed_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 {
 	uint32_t before = b->n;
 
-	while (b->n - before < max && batch_room(r, b)) {
-		uint16_t flags = __atomic_load_n(&r->packed.desc[b->next].flags, __ATOMIC_ACQUIRE);
-		struct vring_chain *c;
-
-		if (!packed_available(flags, b->next_wrap))
-			break;
-		c = chain_begin(b, 0, 0);
-		if (!chain_end(r, b, c, packed_walk(r, b, c, b->next)))
-			break;
-		rte_prefetch0(c->segs[0].host);
-		packed_advance(r, &b->next, &b->next_wrap, c->n_slots);
+	for (;;) {
+		packed_run(r, b, max - (b->n - before));
+		if (b->n - before == max || !packed_chain(r, b))
+			return b->n - before;
 	}
-	return b->n - before;
 }
 
 uint32_t
