@@ -19,6 +19,7 @@ fwd_create(const struct fwd_opts *opts, struct fwd **out)
 	f->worker = opts->worker;
 	f->n = 0;
 	f->n_groups = 0;
+	memset(f->group_of, 0, sizeof(f->group_of));
 	vring_batch_reset(&f->tx);
 	vring_batch_reset(&f->rx);
 	*out = f;
@@ -94,8 +95,7 @@ all_drop(struct fwd *f, enum drop why)
 static void
 chains_put(struct fwd *f, const struct swdev_ring *r, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		vring_put(&r->state->ring, &f->tx.chains[i], 0);
+	vring_put_burst(&r->state->ring, f->tx.chains, n);
 	stats_add(&r->state->chains, n);
 	swdev_publish(r, f->worker);
 }

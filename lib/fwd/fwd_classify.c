@@ -5,26 +5,27 @@
 #include <rte_byteorder.h>
 #include <string.h>
 
-#define MAC_MASK     0xffffffffffffULL
 #define GROUP_BIT    0x010000000000ULL
 #define RESERVED     0x0180c2000000ULL /* to -0F: never leaves the link (802.1Q, 8.6.3) */
 #define VLAN_ID_MASK 0x0fff
 
+/* Two bytes more than the address are read: the snapshot has them. */
 static inline uint64_t
 mac_load(const uint8_t *p)
 {
-	uint32_t high;
-	uint16_t low;
+	uint64_t eight;
 
-	memcpy(&high, p, sizeof(high));
-	memcpy(&low, p + sizeof(high), sizeof(low));
-	return (uint64_t)rte_be_to_cpu_32(high) << 16 | rte_be_to_cpu_16(low);
+	memcpy(&eight, p, sizeof(eight));
+	return rte_be_to_cpu_64(eight) >> 16;
 }
 
 static inline bool
 tagged(const struct fwd_frame *fr)
 {
-	return fr->snap[12] == 0x81 && fr->snap[13] == 0x00 && fr->len >= RTE_ETHER_HDR_LEN + 4;
+	uint16_t type;
+
+	memcpy(&type, &fr->snap[12], sizeof(type));
+	return type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && fr->len >= RTE_ETHER_HDR_LEN + 4;
 }
 
 /* Bytes on the wire of the longest frame that comes of this one. */
@@ -40,21 +41,31 @@ segment_len(const struct fwd_frame *fr)
 static inline bool
 too_long(const struct fwd_frame *fr, const struct port_live *p)
 {
-	uint32_t max = p->frame_max + (fr->vlan != 0 || tagged(fr) ? 4 : 0);
+	uint32_t max = p->frame_max;
 
 	if (likely(fr->len <= max))
 		return false;
+	max += tagged(fr) ? 4 : 0;
+	if (fr->len <= max)
+		return false;
 	return (fr->needs & FWD_TSO) == 0 || segment_len(fr) > max || fr->len > FWD_LEN_MAX;
+}
+
+/* Whether the burst's source is heard at all by a port. */
+static inline enum drop
+port_allowed(const struct fwd *f, const struct port_live *to)
+{
+	if (to == f->src)
+		return DROP_SAME_PORT;
+	return to->group != 0 && to->group == f->src->group ? DROP_ISOLATED : DROP_NONE;
 }
 
 enum drop
 fwd_allowed(const struct fwd *f, const struct port_live *to, const struct fwd_frame *fr)
 {
-	if (to == f->src)
-		return DROP_SAME_PORT;
-	if (to->group != 0 && to->group == f->src->group)
-		return DROP_ISOLATED;
-	return unlikely(too_long(fr, to)) ? DROP_TOO_LONG : DROP_NONE;
+	enum drop d = port_allowed(f, to);
+
+	return d == DROP_NONE && unlikely(too_long(fr, to)) ? DROP_TOO_LONG : d;
 }
 
 static inline enum drop
@@ -88,77 +99,125 @@ frame_keys(struct fwd *f, uint32_t i)
 	fr->drop = check(f, fr, dst, src);
 }
 
-/* A burst is mostly of few flows: each key is looked up, and each source seen, once. */
+/* What is the same for all frames of the burst that have one destination address. */
+struct target {
+	const struct port_live *to; /* NULL: unknown, flood */
+	enum drop drop;             /* of all of them */
+	struct fwd_group *group;    /* of all of them; NULL: each has to ask */
+};
+
+/* A burst is mostly of few flows: what was among the last few keys is not looked up again. */
+#define KEYS_BACK 4
+
 struct keys {
 	uint32_t n;
 	fdb_key_t keys[FWD_BURST];
-	uint8_t of[FWD_BURST];     /* frame to key */
+	struct target targets[FWD_BURST];
+	uint8_t of[FWD_BURST];      /* frame to key */
 };
 
 static inline void
 keys_add(struct keys *k, uint32_t frame, fdb_key_t key)
 {
-	uint32_t i = k->n;
+	uint32_t end = k->n > KEYS_BACK ? k->n - KEYS_BACK : 0;
 
-	while (i > 0 && k->keys[i - 1] != key)
-		i--;
-	if (i == 0) {
-		k->keys[k->n++] = key;
-		i = k->n;
-	}
-	k->of[frame] = (uint8_t)(i - 1);
+	for (uint32_t i = k->n; i > end; i--)
+		if (k->keys[i - 1] == key) {
+			k->of[frame] = (uint8_t)(i - 1);
+			return;
+		}
+	k->of[frame] = (uint8_t)k->n;
+	k->keys[k->n++] = key;
 }
 
+/* Reads the frames; keeps alive or reports the address that they come from, once in a row. */
 static void
-sources_see(struct fwd *f)
+keys_read(struct fwd *f, struct keys *k)
 {
 	fdb_key_t last = 0;
 
+	k->n = 0;
 	for (uint32_t i = 0; i < f->n; i++) {
-		if (f->frames[i].drop != DROP_NONE || f->src_keys[i] == last)
+		frame_keys(f, i);
+		if (unlikely(f->frames[i].drop != DROP_NONE))
 			continue;
-		last = f->src_keys[i];
-		fdb_seen(f->opts.fdb, f->worker, f->src->number, last);
+		keys_add(k, i, f->dst_keys[i]);
+		if (unlikely(f->src_keys[i] != last)) {
+			last = f->src_keys[i];
+			fdb_seen(f->opts.fdb, f->worker, f->src->number, last);
+		}
 	}
 }
 
+/* Group addresses are in nobody's table, so they need no test of their own here. */
+static void
+keys_find(struct fwd *f, struct keys *k)
+{
+	struct fdb_hit hits[FWD_BURST];
+	uint32_t found = fdb_find(f->opts.fdb, f->worker, k->keys, k->n, hits);
+
+	for (uint32_t i = 0; i < k->n; i++) {
+		struct target *t = &k->targets[i];
+
+		t->to = (found >> i & 1) != 0 ? f->ports->ports[hits[i].port] : NULL;
+		t->drop = t->to != NULL ? port_allowed(f, t->to) : DROP_NONE;
+		t->group = NULL;
+	}
+}
+
+/* It is the receiver that cannot take the frame. */
+static void
+target_refuses(struct fwd *f, const struct target *t, struct fwd_frame *fr, enum drop why)
+{
+	fr->drop = why;
+	fr->drop_lane = fwd_lane(f, t->to);
+}
+
+/* The first frame for a target finds its group; @return NULL: the frame is dropped */
+static struct fwd_group *
+target_group(struct fwd *f, struct target *t, struct fwd_frame *fr)
+{
+	struct fwd_group *g;
+
+	if (t->to == NULL)
+		return t->group = fwd_group_flood(f);
+	g = fwd_group_find(f, fr, t->to);
+	if (unlikely(g == NULL))
+		target_refuses(f, t, fr, DROP_NO_RING);
+	else if (fwd_group_single(f, t->to))
+		t->group = g;
+	return g;
+}
+
 static inline void
-frame_direct(struct fwd *f, uint32_t i, bool known, const struct fdb_hit *hit)
+frame_direct(struct fwd *f, uint32_t i, struct target *t)
 {
 	struct fwd_frame *fr = &f->frames[i];
-	const struct port_live *to = known ? f->ports->ports[hit->port] : NULL;
+	struct fwd_group *g = t->group;
 
-	if (to == NULL) {
-		fwd_group_flood(f, (uint8_t)i);
+	if (unlikely(t->drop != DROP_NONE)) {
+		fr->drop = t->drop;
 		return;
 	}
-	fr->drop = fwd_allowed(f, to, fr);
-	if (unlikely(fr->drop == DROP_SAME_PORT || fr->drop == DROP_ISOLATED))
+	if (t->to != NULL && unlikely(too_long(fr, t->to))) {
+		target_refuses(f, t, fr, DROP_TOO_LONG);
 		return;
-	/* From here on it is the receiver that cannot take it. */
-	if (likely(fr->drop == DROP_NONE))
-		fr->drop = fwd_group_add(f, (uint8_t)i, to);
-	if (unlikely(fr->drop != DROP_NONE))
-		fr->drop_lane = fwd_lane(f, to);
+	}
+	if (unlikely(g == NULL))
+		g = target_group(f, t, fr);
+	if (likely(g != NULL))
+		fwd_group_add(g, i);
 }
 
 void
 fwd_classify(struct fwd *f)
 {
-	struct fdb_hit hits[FWD_BURST];
-	struct keys k = { .n = 0 };
-	uint32_t found;
+	struct keys k;
 
-	for (uint32_t i = 0; i < f->n; i++) {
-		frame_keys(f, i);
-		if (likely(f->frames[i].drop == DROP_NONE))
-			keys_add(&k, i, f->dst_keys[i]);
-	}
-	sources_see(f);
-	/* Group addresses are in nobody's table, so they need no test of their own here. */
-	found = fdb_find(f->opts.fdb, f->worker, k.keys, k.n, hits);
+	keys_read(f, &k);
+	keys_find(f, &k);
 	f->n_groups = 0;
 	for (uint32_t i = 0; i < f->n; i++)
 		if (likely(f->frames[i].drop == DROP_NONE))
-			frame_direct(f, i, (found >> k.of[i] & 1) != 0, &hits[k.of[i]]);
+			frame_direct(f, i, &k.targets[k.of[i]]);
 }

@@ -54,16 +54,11 @@ fwd_copy(const struct fwd_frame *fr, const struct vring_seg *to, uint32_t off)
 }
 
 void
-fwd_copy_flat(const struct fwd_frame *fr, uint8_t *to)
+fwd_copy_rest(const struct fwd_frame *fr, uint8_t *to)
 {
 	uint32_t left = fr->len - fr->snap_len;
 	uint32_t skip = fr->seg_off;
 
-	if (likely(left > 0))
-		memcpy(to, fr->snap, FWD_SNAP);
-	else
-		memcpy(to, fr->snap, fr->snap_len);
-	to += fr->snap_len;
 	for (const struct vring_seg *s = fr->segs; left > 0; s++) {
 		uint32_t some = RTE_MIN(left, s->len - skip);
 

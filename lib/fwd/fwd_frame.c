@@ -97,20 +97,14 @@ frame_read_slow(struct fwd_frame *fr, const struct vring_chain *c, uint16_t hdr_
 	frame_rest(fr, &r);
 }
 
-#define SMALL_MIN 60                      /* the shortest frame of an Ethernet, without FCS */
-#define SMALL_TAIL (FWD_SNAP - SMALL_MIN) /* what may follow, and is shorter than it */
-
-/* The smallest frames: one piece, no rest, two copies of fixed size that overlap. */
+/* The smallest frames: one piece and no rest. */
 static inline void
 frame_read_small(struct fwd_frame *fr, const struct vring_chain *c, uint16_t hdr_len)
 {
 	const uint8_t *p = c->segs[0].host;
-	uint32_t tail = fr->snap_len - SMALL_TAIL;
 
 	memcpy(&fr->vnet, p, VNET_LEN);
-	p += hdr_len;
-	memcpy(fr->snap, p, SMALL_MIN);
-	memcpy(fr->snap + tail, p + tail, SMALL_TAIL);
+	fwd_snap_copy(fr->snap, p + hdr_len, fr->snap_len);
 	fr->n_segs = 0;
 	fr->segs = NULL;
 	fr->seg_off = 0;
@@ -129,7 +123,7 @@ frame_read(struct fwd_frame *fr, const struct vring_chain *c, uint16_t hdr_len)
 	}
 	if (first >= (uint32_t)hdr_len + FWD_SNAP)
 		frame_read_fast(fr, c, hdr_len);
-	else if (c->n_segs == 1 && fr->len >= SMALL_MIN)
+	else if (c->n_segs == 1)
 		frame_read_small(fr, c, hdr_len);
 	else
 		frame_read_slow(fr, c, hdr_len);

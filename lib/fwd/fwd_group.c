@@ -27,55 +27,76 @@ rx_ring(const struct fwd *f, const struct swdev_live *live, struct fwd_frame *fr
 }
 
 static struct fwd_group *
-group_find(struct fwd *f, const struct swdev_ring *ring, const struct port_live *port)
+group_make(struct fwd *f, const struct swdev_ring *ring, const struct port_live *port)
 {
-	struct fwd_group *g;
+	struct fwd_group *g = &f->groups[f->n_groups];
 
-	for (uint32_t i = f->n_groups; i > 0; i--)
-		if (f->groups[i - 1].ring == ring && f->groups[i - 1].port == port)
-			return &f->groups[i - 1];
-	g = &f->groups[f->n_groups++];
 	g->ring = ring;
 	g->port = port;
 	g->eth = NULL;
 	g->queue = 0;
 	g->n = 0;
+	if (port != NULL)
+		f->group_of[port->number] = (uint8_t)f->n_groups;
+	f->n_groups++;
 	return g;
 }
 
-static enum drop
-eth_group_add(struct fwd *f, uint8_t frame, const struct port_live *to)
+/* What stands in group_of may be of an earlier burst; the group itself says whose it is. */
+static struct fwd_group *
+group_get(struct fwd *f, const struct swdev_ring *ring, const struct port_live *port)
 {
-	struct fwd_group *g = group_find(f, NULL, to);
+	uint32_t hint = f->group_of[port->number];
+
+	if (hint >= f->n_groups || f->groups[hint].port != port)
+		return group_make(f, ring, port);
+	if (likely(f->groups[hint].ring == ring))
+		return &f->groups[hint];
+	for (uint32_t i = f->n_groups; i > 0; i--)
+		if (f->groups[i - 1].ring == ring && f->groups[i - 1].port == port)
+			return &f->groups[i - 1];
+	return group_make(f, ring, port);
+}
+
+static struct fwd_group *
+eth_group_find(struct fwd *f, const struct port_live *to)
+{
+	struct fwd_group *g = group_get(f, NULL, to);
 
 	g->eth = to;
 	g->queue = (uint16_t)(f->home % to->n_txq);
-	g->frames[g->n++] = frame;
-	return DROP_NONE;
+	return g;
 }
 
-enum drop
-fwd_group_add(struct fwd *f, uint8_t frame, const struct port_live *to)
+struct fwd_group *
+fwd_group_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to)
 {
 	const struct swdev_live *live;
-	struct fwd_group *g;
 
 	if (to->type == PORT_ETHDEV)
-		return eth_group_add(f, frame, to);
+		return eth_group_find(f, to);
 	live = f->rings->ports[to->number];
 	if (unlikely(live == NULL || live->n_rx == 0))
-		return DROP_NO_RING;
-	g = group_find(f, rx_ring(f, live, &f->frames[frame]), to);
-	g->frames[g->n++] = frame;
-	return DROP_NONE;
+		return NULL;
+	return group_get(f, rx_ring(f, live, fr), to);
 }
 
-void
-fwd_group_flood(struct fwd *f, uint8_t frame)
+bool
+fwd_group_single(const struct fwd *f, const struct port_live *to)
 {
-	struct fwd_group *g = group_find(f, NULL, NULL);
+	const struct swdev_live *live = f->rings->ports[to->number];
 
-	g->frames[g->n++] = frame;
+	return to->type == PORT_ETHDEV || (live != NULL && live->n_rx == 1);
+}
+
+/* There is one such group at most: it is not among those of a port. */
+struct fwd_group *
+fwd_group_flood(struct fwd *f)
+{
+	for (uint32_t i = 0; i < f->n_groups; i++)
+		if (f->groups[i].port == NULL)
+			return &f->groups[i];
+	return group_make(f, NULL, NULL);
 }
 
 static bool
@@ -125,12 +146,14 @@ flood_to(struct fwd *f, const struct fwd_group *flood, const struct port_live *t
 {
 	f->n_groups = 0;
 	for (uint32_t i = 0; i < flood->n && flood->frames[i] < cut; i++) {
-		enum drop d = fwd_allowed(f, to, &f->frames[flood->frames[i]]);
+		struct fwd_frame *fr = &f->frames[flood->frames[i]];
+		enum drop d = fwd_allowed(f, to, fr);
+		struct fwd_group *g = d == DROP_NONE ? fwd_group_find(f, fr, to) : NULL;
 
-		if (d == DROP_NONE)
-			d = fwd_group_add(f, flood->frames[i], to);
-		if (d != DROP_NONE)
-			stats_drop(fwd_lane(f, to), d, 1);
+		if (g != NULL)
+			fwd_group_add(g, flood->frames[i]);
+		else
+			stats_drop(fwd_lane(f, to), d != DROP_NONE ? d : DROP_NO_RING, 1);
 	}
 	for (uint32_t i = 0; i < f->n_groups; i++) {
 		const struct fwd_group *g = &f->groups[i];

@@ -6,9 +6,11 @@
 
 #include "fwd.h"
 
+#include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
 
 #include <linux/virtio_net.h>
+#include <string.h>
 
 #define FWD_BURST      32
 #define FWD_BYTES      (256 * 1024) /* a burst ends past so many, so that a turn stays short */
@@ -69,6 +71,7 @@ struct fwd {
 	uint16_t n_groups;
 	uint16_t n_claimed;
 	struct fwd_group groups[FWD_BURST + 1];
+	uint8_t group_of[SWDEV_PORTS_MAX];    /* by port: a group of its own in the table, perhaps */
 	struct rte_mbuf *mbufs[FWD_BURST];
 
 	struct vring_batch tx;                /* what the source offers */
@@ -100,9 +103,18 @@ enum drop fwd_allowed(const struct fwd *f, const struct port_live *to, const str
 
 /* fwd_group.c: delivers. */
 
-/* Adds a frame to the group of its place; DROP_NO_RING: it has none. */
-enum drop fwd_group_add(struct fwd *f, uint8_t frame, const struct port_live *to);
-void fwd_group_flood(struct fwd *f, uint8_t frame);
+/* The group of the place that a frame goes to; NULL: the port has none. */
+struct fwd_group *fwd_group_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to);
+/* Whether all frames to a port that has a place go to the same one. */
+bool fwd_group_single(const struct fwd *f, const struct port_live *to);
+struct fwd_group *fwd_group_flood(struct fwd *f);
+
+static inline void
+fwd_group_add(struct fwd_group *g, uint32_t frame)
+{
+	g->frames[g->n++] = (uint8_t)frame;
+}
+
 /* Claims the places of the burst; @return frames from its start whose places are ours. */
 uint32_t fwd_groups_claim(struct fwd *f);
 /* Delivers those frames and gives the places back. */
@@ -126,9 +138,36 @@ void fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr, uint64_t offloa
 
 /* fwd_copy.c: bytes. */
 
+/* Copies at most FWD_SNAP bytes by moves of fixed size, which overlap where they have to. */
+static inline void
+fwd_snap_copy(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	if (len == FWD_SNAP) {
+		memcpy(to, from, FWD_SNAP);
+	} else if (likely(len >= 64)) {
+		memcpy(to, from, 64);
+		memcpy(to + len - 16, from + len - 16, 16);
+	} else if (len >= 32) {
+		memcpy(to, from, 32);
+		memcpy(to + len - 32, from + len - 32, 32);
+	} else {
+		memcpy(to, from, len);
+	}
+}
+
+/* Copies what stands behind the snapshot, if there is any. */
+void fwd_copy_rest(const struct fwd_frame *fr, uint8_t *to);
+
+static inline void
+fwd_copy_flat(const struct fwd_frame *fr, uint8_t *to)
+{
+	fwd_snap_copy(to, fr->snap, fr->snap_len);
+	if (fr->len > FWD_SNAP)
+		fwd_copy_rest(fr, to + FWD_SNAP);
+}
+
 /* Copies a frame behind `off` bytes of the pieces, which have room for it. */
 void fwd_copy(const struct fwd_frame *fr, const struct vring_seg *to, uint32_t off);
-void fwd_copy_flat(const struct fwd_frame *fr, uint8_t *to);
 
 /* fwd_offload.c: what the receiver cannot take. */
 

@@ -17,9 +17,11 @@ struct delivery {
 	struct vring *ring;
 	struct vring_batch *rx;
 	struct stats_lane *lane;
+	uint32_t first;      /* chain of the batch that was not given back */
 	uint32_t next;       /* first chain of the batch that is not used up */
 	uint32_t expected;   /* frames still to come, this one included */
 	bool mergeable;
+	bool captured;
 	uint8_t takes;
 	uint32_t chains;
 	uint32_t frames;
@@ -44,6 +46,32 @@ takes_of(uint64_t features)
 	return takes;
 }
 
+/* Gives back what is used up. */
+static void
+give_back(struct delivery *d)
+{
+	uint32_t n = d->next - d->first;
+
+	vring_put_burst(d->ring, &d->rx->chains[d->first], n);
+	d->chains += n;
+	d->first = d->next;
+}
+
+/* Starts the batch again where the ring is. */
+static void
+batch_renew(struct delivery *d)
+{
+	give_back(d);
+	vring_batch_reset(d->rx);
+	d->first = d->next = 0;
+}
+
+static bool
+peek_more(struct delivery *d)
+{
+	return vring_peek(d->ring, d->rx, RTE_MAX(d->expected, 4u)) > 0;
+}
+
 /*
  * Takes chains until they hold `need` bytes.
  *
@@ -52,28 +80,27 @@ takes_of(uint64_t features)
 static uint32_t
 reserve(struct delivery *d, uint32_t need)
 {
-	struct vring_batch *rx = d->rx;
 	uint64_t have = 0;
 
 	for (uint32_t i = d->next; ; i++) {
-		if (i == rx->n) {
-			if (d->next == rx->n) {
-				vring_batch_reset(rx);
-				i = d->next = 0;
+		if (i == d->rx->n) {
+			if (d->next == d->rx->n) {
+				batch_renew(d);
+				i = 0;
 			}
-			if (vring_peek(d->ring, rx, RTE_MAX(d->expected, 4u)) == 0) {
+			if (!peek_more(d)) {
 				if (d->next == 0)
 					return 0;
 				/* Used ones may have taken the batch's room: read on from where
 				 * the ring is. */
-				vring_batch_reset(rx);
-				i = d->next = 0;
+				batch_renew(d);
+				i = 0;
 				have = 0;
-				if (vring_peek(d->ring, rx, RTE_MAX(d->expected, 4u)) == 0)
+				if (!peek_more(d))
 					return 0;
 			}
 		}
-		have += rx->chains[i].len;
+		have += d->rx->chains[i].len;
 		if (likely(have >= need))
 			return i + 1 - d->next;
 		if (!d->mergeable)
@@ -90,20 +117,24 @@ refusal(const struct delivery *d)
 	return d->next < d->rx->n && !d->mergeable ? DROP_NO_ROOM : DROP_NO_DESC;
 }
 
+static struct virtio_net_hdr_mrg_rxbuf
+header_of(const struct delivery *d, const struct fwd_frame *fr, uint16_t n_chains)
+{
+	struct virtio_net_hdr_mrg_rxbuf h = { .hdr = fr->vnet, .num_buffers = n_chains };
+
+	if ((d->takes & FWD_CSUM) == 0)
+		h.hdr.flags = 0;
+	return h;
+}
+
 static void
 header_write(const struct delivery *d, const struct fwd_frame *fr, const struct vring_chain *c,
 	     uint16_t n_chains)
 {
-	struct virtio_net_hdr_mrg_rxbuf h = { .hdr = fr->vnet, .num_buffers = n_chains };
+	struct virtio_net_hdr_mrg_rxbuf h = header_of(d, fr, n_chains);
 	const uint8_t *from = (const uint8_t *)&h;
 	uint32_t left = d->ring->hdr_len;
 
-	if ((d->takes & FWD_CSUM) == 0)
-		h.hdr.flags = 0;
-	if (likely(c->segs[0].len >= sizeof(h) && left == sizeof(h))) {
-		memcpy(c->segs[0].host, &h, sizeof(h));
-		return;
-	}
 	for (const struct vring_seg *s = c->segs; left > 0; s++) {
 		uint32_t some = RTE_MIN(left, s->len);
 
@@ -115,38 +146,66 @@ header_write(const struct delivery *d, const struct fwd_frame *fr, const struct 
 
 /* The used lengths: every buffer but the last is full. */
 static void
-put(struct delivery *d, uint32_t n_chains, uint32_t need)
+use(struct delivery *d, uint32_t n_chains, uint32_t need)
 {
 	for (uint32_t i = 0; i < n_chains; i++) {
-		const struct vring_chain *c = &d->rx->chains[d->next++];
-		uint32_t some = RTE_MIN(need, c->len);
+		struct vring_chain *c = &d->rx->chains[d->next++];
 
-		vring_put(d->ring, c, some);
-		need -= some;
+		c->used = RTE_MIN(need, c->len);
+		need -= c->used;
 	}
-	d->chains += n_chains;
 }
 
 /* Chains of one frame stand one behind the other in the batch, and so do their pieces. */
+static bool
+frame_scatter(struct delivery *d, const struct fwd_frame *fr, uint32_t need)
+{
+	uint32_t n_chains = reserve(d, need);
+	const struct vring_chain *c = &d->rx->chains[d->next];
+
+	if (unlikely(n_chains == 0))
+		return false;
+	header_write(d, fr, c, (uint16_t)n_chains);
+	fwd_copy(fr, c->segs, d->ring->hdr_len);
+	use(d, n_chains, need);
+	return true;
+}
+
+/* What most frames and buffers are: the next chain is one piece and has room. */
+static inline bool
+frame_plain(struct delivery *d, const struct fwd_frame *fr, uint32_t need)
+{
+	struct vring_chain *c = &d->rx->chains[d->next];
+	struct virtio_net_hdr_mrg_rxbuf h;
+	uint8_t *to;
+
+	if (unlikely(d->next == d->rx->n || c->n_segs != 1 || c->len < need))
+		return false;
+	h = header_of(d, fr, 1);
+	to = c->segs[0].host;
+	if (likely(d->ring->hdr_len == sizeof(h)))
+		memcpy(to, &h, sizeof(h));
+	else
+		memcpy(to, &h.hdr, sizeof(h.hdr));
+	fwd_copy_flat(fr, to + d->ring->hdr_len);
+	c->used = need;
+	d->next++;
+	return true;
+}
+
 static bool
 frame_write(void *arg, const struct fwd_frame *fr)
 {
 	struct delivery *d = arg;
 	uint32_t need = d->ring->hdr_len + fr->len;
-	uint32_t n_chains = reserve(d, need);
-	const struct vring_chain *c;
 
-	if (unlikely(n_chains == 0)) {
+	if (!frame_plain(d, fr, need) && unlikely(!frame_scatter(d, fr, need))) {
 		stats_drop(d->lane, refusal(d), 1);
 		return vring_bad(d->ring) == VRING_BAD_NONE;
 	}
-	c = &d->rx->chains[d->next];
-	header_write(d, fr, c, (uint16_t)n_chains);
-	fwd_copy(fr, c->segs, d->ring->hdr_len);
-	put(d, n_chains, need);
 	d->frames++;
 	d->bytes += fr->len;
-	if (unlikely(fwd_captured(d->f, d->to)))
+	if (unlikely(d->captured))
 		fwd_capture(d->f, d->to, CAPTURE_TX, fr);
 	return true;
 }
@@ -154,6 +213,7 @@ frame_write(void *arg, const struct fwd_frame *fr)
 static void
 delivery_end(struct delivery *d, const struct swdev_ring *ring)
 {
+	give_back(d);
 	stats_add(&ring->state->chains, d->chains);
 	stats_count(d->lane, COUNT_TX_FRAMES, d->frames);
 	stats_count(d->lane, COUNT_TX_BYTES, d->bytes);
@@ -170,9 +230,11 @@ fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 		.f = f, .to = g->port, .ring = &g->ring->state->ring, .rx = &f->rx,
 		.lane = fwd_lane(f, g->port), .takes = takes_of(features),
 		.mergeable = (features >> F_MRG_RXBUF & 1) != 0,
+		.captured = fwd_captured(f, g->port), .expected = g->n,
 	};
 
 	vring_batch_reset(d.rx);
+	peek_more(&d);
 	for (uint32_t i = 0; i < g->n && g->frames[i] < cut; i++) {
 		const struct fwd_frame *fr = &f->frames[g->frames[i]];
 
