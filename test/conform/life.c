@@ -12,7 +12,7 @@ volume(const struct conform *c)
 {
 	uint32_t n = 2u * c->shape->size + 3;
 
-	return n < 400 ? n : 400;
+	return n < 260 ? n : 260;
 }
 
 static bool

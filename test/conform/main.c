@@ -4,6 +4,8 @@
 #include "provider_sw.h"
 #include "shapes.h"
 
+#include <rte_common.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +27,19 @@ conform_random(struct conform *c, uint32_t below)
 {
 	c->seed = c->seed * 1664525 + 1013904223;
 	return (c->seed >> 8) % below;
+}
+
+/* No more than the guest needs: a stop compares all of it. */
+static uint64_t
+mem_needed(const struct vmm_guest_conf *conf)
+{
+	uint64_t n_bufs = RTE_MIN(conf->size, conf->n_bufs), size = conf->size;
+	uint64_t tables = conf->indirect ? RTE_MIN(size, 512u) * VMM_SEGS_MAX * 16 : 0;
+	/* Twice: a guest that boots again has its rings elsewhere. */
+	uint64_t rings = 2 * (2 * (26 * size + 4096) + tables);
+	uint64_t bufs = n_bufs * (conf->rx_buf + conf->tx_buf + 128);
+
+	return conf->pairs * (rings + bufs) * 5 / 4 + conf->n_regions * (64ULL << 10);
 }
 
 static int
@@ -51,7 +66,8 @@ side_make(struct conform *c, struct side *s, uint16_t port)
 	conf.n_regions = shape->n_regions > 0 ? shape->n_regions : 1;
 	conf.shadow = true;
 	conf.seed = c->seed;
-	conf.n_bufs = shape->pairs > 1 ? 64 : 256;
+	conf.n_bufs = shape->pairs > 1 ? 32 : 128;
+	conf.mem_size = mem_needed(&conf);
 	rc = c->provider->make(c->wire, port, shape->pairs, &dev);
 	if (rc < 0)
 		return vmm_fault_set(&c->fault, "port %u: no vdev: %s", port, strerror(-rc));
