@@ -14,6 +14,7 @@
 
 #define FWD_BURST      32
 #define FWD_BYTES      (256 * 1024) /* a burst ends past so many, so that a turn stays short */
+#define FWD_BUSY       64           /* rings served often while others are looked at now and then */
 #define FWD_SNAP       80           /* Ethernet, two tags, IPv6 and ports fit */
 #define FWD_LEN_MAX    (65535 + RTE_ETHER_HDR_LEN + 8) /* longest IP packet, two tags */
 
@@ -59,6 +60,12 @@ struct fwd {
 	/* Loaded at the start of a turn. */
 	const struct swdev_view *rings;
 	const struct port_view *ports;
+
+	/* Rings of the view that had chains when all were looked at; see rings_turn(). */
+	uint64_t version;                     /* of that view */
+	uint32_t busy_turns;                  /* until all are looked at again */
+	uint32_t n_busy;
+	uint16_t busy[FWD_BUSY];
 
 	/* The burst. */
 	const struct port_live *src;

@@ -58,6 +58,7 @@ struct swdev_live {
 };
 
 struct swdev_view {
+	uint64_t version;        /**< another one with every view */
 	const struct swdev_live *ports[SWDEV_PORTS_MAX]; /**< by port number; NULL: not running */
 	struct {
 		uint32_t n;

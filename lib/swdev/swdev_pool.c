@@ -24,6 +24,7 @@ struct swdev_pool {
 	struct swdev_view *spare;
 	const struct swdev_ring **lists[2];  /* of view and spare, by turn */
 	uint32_t turn;
+	uint64_t version;                    /* of the view */
 	uint32_t room;                       /* length of each list */
 	uint32_t reserved;                   /* rings that devices may publish */
 	struct swdev_set *sets[SWDEV_PORTS_MAX];
@@ -132,6 +133,7 @@ view_swap(struct swdev_pool *pool)
 	struct swdev_view *next = pool->spare;
 
 	pool->turn ^= 1;
+	next->version = ++pool->version;
 	view_build(pool, next, pool->lists[pool->turn]);
 	pool->spare = atomic_load_explicit(&pool->view, memory_order_relaxed);
 	view_publish(&pool->view, next);
