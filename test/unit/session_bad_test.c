@@ -42,7 +42,6 @@ static const struct bad rows[] = {
 	{ "IOTLB", "not supported", 22, 32, "" },
 	{ "postcopy", "not supported", 28, 0, "" },
 	{ "in-flight", "not supported", 31, 24, "" },
-	{ "in-flight descriptor", "not supported", 32, 24, "m", .addr = { .used = 1 } },
 	{ "an answer", "flags", VMM_SET_OWNER, 0, "", .flags = VMM_MSG_REPLY },
 	{ "another version", "flags", VMM_SET_OWNER, 0, "", .flags = 3 },
 	{ "features that were not offered", "not offered", VMM_SET_FEATURES, 8, "",
@@ -207,6 +206,39 @@ refused_running(void)
 	rig_destroy(&r);
 }
 
+/* What the library would forget to close is closed with the connection, acknowledged or not. */
+static const struct bad forgotten[] = {
+	{ "in-flight descriptor", "malformed", 32, 24, "m", .addr = { .used = 1 } },
+	{ "ring that cannot be, with a descriptor", "malformed", VMM_SET_VRING_NUM, 8, "e",
+	  .u64 = 300 },
+};
+
+static void
+forgotten_closed(void)
+{
+	struct vmm_guest *g;
+	struct rig r;
+	unsigned int fds;
+
+	CHECK(rig_create(&r, "forgotten", false, 1) == 0);
+	g = rig_guest(&r, false, 1);
+	CHECK(vmm_guest_open(g) == 0);
+	CHECK(rig_wait(&r, SESSION_UP));
+	fds = rig_fds();
+	for (size_t i = 0; i < RTE_DIM(forgotten); i++) {
+		CHECK(bad_send(g->front, &forgotten[i], VMM_MSG_NEED_REPLY) == 0);
+		CHECK(closed(g->front));
+		vmm_front_disconnect(g->front);
+		CHECK(rig_wait(&r, SESSION_BROKEN));
+		CHECK(vmm_guest_open(g) == 0);
+		CHECK(rig_wait(&r, SESSION_UP));
+		if (rig_fds() != fds)
+			CHECK_STR(forgotten[i].story, "descriptors are lost", "closed");
+	}
+	vmm_guest_destroy(g);
+	rig_destroy(&r);
+}
+
 /* Without acknowledgements the connection ends, and its reason stays to be seen. */
 static void
 refused_closes(void)
@@ -335,6 +367,7 @@ session_bad_stories(void)
 {
 	rig_story("refused while running", refused_running);
 	rig_story("refused and closed", refused_closes);
+	rig_story("forgotten by the library and closed", forgotten_closed);
 	rig_story("half a message", half_a_message);
 	rig_story("half a message to a client", half_to_a_client);
 	rig_story("answers unread", answers_unread);
