@@ -157,7 +157,7 @@ pieces(uint64_t gpa, uint64_t len, piece_fn *fn, void *arg)
 		int i = arena_region(gpa + done);
 		uint64_t off, some;
 
-		if (i < 0)
+		if (i < 0 || gpa + done < gpa)
 			return false;
 		off = gpa + done - arena.regions[i].gpa;
 		some = RTE_MIN(len - done, arena.regions[i].size - off);

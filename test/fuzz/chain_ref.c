@@ -124,6 +124,9 @@ buffer_add(const struct ref_ring *r, struct ref_chain *c, uint32_t room,
 		uint64_t some;
 		int i;
 
+		/* Addresses end: behind the last one does not come the first. */
+		if (gpa < d->addr)
+			return VRING_BAD_RANGE;
 		if (c->n == room)
 			return VRING_BAD_LOOP;
 		i = arena_region(gpa);

@@ -126,6 +126,7 @@ NAMED = {
     "too_long.segments-for-a-small-mtu": switch(large4(), first=receiver(VERSION_1, 1400)),
     "bad_hdr.each": switch(*bad_headers()),
     "bad_hdr.headers-lie": switch(*lying_headers()),
+    "bad_hdr.too-many-segments": switch(tso(ipv4(), 0x0800, GSO_TCPV4, 1, 1025)),
     "bad_src.group-and-zero": switch(frame(eth(mac(1), 0x0800, of=ALL), 46),
                                      frame(eth(mac(1), 0x0800, of=b"\0" * 6), 46)),
     "reserved.all": switch(frame(eth(bytes.fromhex("0180c2000000"), 0x88CC), 46),

@@ -352,21 +352,12 @@ deliver(void *arg, const struct virtio_net_hdr *vnet, const uint8_t *data, uint3
 	return true;
 }
 
-/* Whether the port may get it; what it says is counted where the frame came from. */
-static enum drop
-allowed(const struct rig_port *to, const struct ref_frame *fr)
-{
-	if (to == &ports[0])
-		return DROP_SAME_PORT;
-	if (to->live.group == ports[0].live.group)
-		return DROP_ISOLATED;
-	return ref_too_long(fr, to->live.frame_max) ? DROP_TOO_LONG : DROP_NONE;
-}
-
 static void
 give(struct rig_port *to, const struct ref_frame *fr)
 {
-	if (!to->running || !to->enabled)
+	if (ref_too_long(fr, to->live.frame_max))
+		drop(to, DROP_TOO_LONG);
+	else if (!to->running || !to->enabled)
 		drop(to, DROP_NO_RING);
 	else if (!ref_parts(fr, to->takes, deliver, to))
 		drop(&ports[0], DROP_BAD_HDR);
@@ -387,36 +378,27 @@ static void
 unicast(struct ref_frame *fr)
 {
 	struct rig_port *to = known(fr);
-	enum drop why;
 
 	if (to == NULL)
 		return;
-	why = allowed(to, fr);
-	if (why != DROP_NONE)
-		drop(&ports[0], why);
+	if (to == &ports[0])
+		drop(&ports[0], DROP_SAME_PORT);
+	else if (to->live.group == ports[0].live.group)
+		drop(&ports[0], DROP_ISOLATED);
 	else
 		give(to, fr);
 }
 
 static void
-flood(struct rig_port *to, const struct ref_frame *fr)
-{
-	if (to->live.group == ports[0].live.group)
-		return;
-	if (ref_too_long(fr, to->live.frame_max))
-		drop(to, DROP_TOO_LONG);
-	else
-		give(to, fr);
-}
-
-static void
-flood_all(const struct ref_frame *fr)
+flood(const struct ref_frame *fr)
 {
 	bool heard = false;
 
 	for (uint32_t i = 1; i < PORTS; i++) {
-		flood(&ports[i], fr);
-		heard |= ports[i].live.group != ports[0].live.group;
+		if (ports[i].live.group == ports[0].live.group)
+			continue;
+		give(&ports[i], fr);
+		heard = true;
 	}
 	if (!heard)
 		drop(&ports[0], DROP_NO_PORT);
@@ -453,7 +435,7 @@ burst_check(uint32_t first, uint32_t end)
 			unicast(&frames[i]);
 	for (uint32_t i = first; i < end; i++)
 		if (frames[i].drop == DROP_NONE && known(&frames[i]) == NULL)
-			flood_all(&frames[i]);
+			flood(&frames[i]);
 }
 
 static void

@@ -4,6 +4,9 @@
 #define ETH_LEN 14u
 #define TAG_LEN 4u
 
+/* A frame that asks for more is refused. */
+#define PARTS_MAX 1024u
+
 #define TCP_CSUM 16
 #define UDP_CSUM 6
 
@@ -242,5 +245,6 @@ ref_parts(const struct ref_frame *fr, uint32_t takes, ref_part_fn *fn, void *arg
 		completed(fr, fn, arg);
 		return true;
 	}
-	return headers_find(fr, &h) && segments(fr, &h, takes, fn, arg);
+	return headers_find(fr, &h) && fr->len - h.payload <= PARTS_MAX * fr->vnet.gso_size &&
+	       segments(fr, &h, takes, fn, arg);
 }

@@ -54,6 +54,7 @@ front_connect(struct front *f)
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
 	f->deaf = false;
+	f->n_asked = 0;
 	strncpy(un.sun_path, f->path, sizeof(un.sun_path) - 1);
 	f->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	FUZZ_CHECK(f->fd >= 0);
@@ -103,15 +104,16 @@ front_sync(struct front *f, int timeout_ms)
 
 	if (send(f->fd, ask, sizeof(ask), MSG_NOSIGNAL) != sizeof(ask))
 		return false;
-	for (;;) {
+	f->n_asked++;
+	while (f->n_asked > 0) {
 		if (answers_read(f, timeout_ms, answer, sizeof(answer)) != sizeof(answer))
 			return false;
 		FUZZ_CHECK(answer[2] <= sizeof(payload));
 		if (answer[2] > 0 && answers_read(f, timeout_ms, payload, answer[2]) <= 0)
 			return false;
-		if (answer[0] == VHU_GET_FEATURES)
-			return true;
+		f->n_asked -= answer[0] == VHU_GET_FEATURES;
 	}
+	return true;
 }
 
 /* Who was refused gets no answer, which is found out at once. */
@@ -371,6 +373,7 @@ say_message(struct front *f, struct fuzz_in *in, uint32_t which)
 		len -= kept < len ? kept : len;
 	}
 	message_send(f, &m, len);
+	f->n_asked += which == 0 && how == 0;
 	if (how & WANT_SYNC)
 		sync_try(f);
 }

@@ -23,6 +23,7 @@ struct front {
 	const char *path;
 	int fd;                       /* of the connection; -1: none */
 	bool deaf;                    /* a question was not answered */
+	uint32_t n_asked;             /* GET_FEATURES without an answer yet */
 	int memfds[FRONT_REGIONS];    /* of the last table; -1: none */
 	uint64_t uvas[FRONT_REGIONS];
 	uint32_t n_regions;
