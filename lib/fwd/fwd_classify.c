@@ -99,7 +99,7 @@ frame_keys(struct fwd *f, uint32_t i)
 	fr->drop = check(f, fr, dst, src);
 }
 
-/* What is the same for all frames of the burst that have one destination address. */
+/* What is the same for all frames of the burst that go to one port. */
 struct target {
 	const struct port_live *to; /* NULL: unknown, flood */
 	enum drop drop;             /* of all of them */
@@ -112,8 +112,10 @@ struct target {
 struct keys {
 	uint32_t n;
 	fdb_key_t keys[FWD_BURST];
-	struct target targets[FWD_BURST];
 	uint8_t of[FWD_BURST];      /* frame to key */
+	uint32_t n_targets;
+	struct target targets[FWD_BURST];
+	uint8_t target_of[FWD_BURST]; /* key to target */
 };
 
 static inline void
@@ -149,6 +151,21 @@ keys_read(struct fwd *f, struct keys *k)
 	}
 }
 
+/* Neighbours mostly go to the same port; two targets for one port do no harm. */
+static inline void
+targets_add(const struct fwd *f, struct keys *k, uint32_t key, const struct port_live *to)
+{
+	struct target *t = &k->targets[k->n_targets];
+
+	if (k->n_targets == 0 || t[-1].to != to) {
+		t->to = to;
+		t->drop = to != NULL ? port_allowed(f, to) : DROP_NONE;
+		t->group = NULL;
+		k->n_targets++;
+	}
+	k->target_of[key] = (uint8_t)(k->n_targets - 1);
+}
+
 /* Group addresses are in nobody's table, so they need no test of their own here. */
 static void
 keys_find(struct fwd *f, struct keys *k)
@@ -156,12 +173,11 @@ keys_find(struct fwd *f, struct keys *k)
 	struct fdb_hit hits[FWD_BURST];
 	uint32_t found = fdb_find(f->opts.fdb, f->worker, k->keys, k->n, hits);
 
+	k->n_targets = 0;
 	for (uint32_t i = 0; i < k->n; i++) {
-		struct target *t = &k->targets[i];
+		const bool known = (found >> i & 1) != 0;
 
-		t->to = (found >> i & 1) != 0 ? f->ports->ports[hits[i].port] : NULL;
-		t->drop = t->to != NULL ? port_allowed(f, t->to) : DROP_NONE;
-		t->group = NULL;
+		targets_add(f, k, i, known ? f->ports->ports[hits[i].port] : NULL);
 	}
 }
 
@@ -219,5 +235,5 @@ fwd_classify(struct fwd *f)
 	f->n_groups = 0;
 	for (uint32_t i = 0; i < f->n; i++)
 		if (likely(f->frames[i].drop == DROP_NONE))
-			frame_direct(f, i, &k.targets[k.of[i]]);
+			frame_direct(f, i, &k.targets[k.target_of[k.of[i]]]);
 }

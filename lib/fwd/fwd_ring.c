@@ -157,7 +157,7 @@ use(struct delivery *d, uint32_t n_chains, uint32_t need)
 }
 
 /* Chains of one frame stand one behind the other in the batch, and so do their pieces. */
-static bool
+static __rte_noinline bool
 frame_scatter(struct delivery *d, const struct fwd_frame *fr, uint32_t need)
 {
 	uint32_t n_chains = reserve(d, need);
@@ -193,10 +193,10 @@ frame_plain(struct delivery *d, const struct fwd_frame *fr, uint32_t need)
 	return true;
 }
 
-static bool
-frame_write(void *arg, const struct fwd_frame *fr)
+/* False: the ring broke, and nothing more can be written. */
+static inline bool
+frame_put(struct delivery *d, const struct fwd_frame *fr)
 {
-	struct delivery *d = arg;
 	uint32_t need = d->ring->hdr_len + fr->len;
 
 	if (!frame_plain(d, fr, need) && unlikely(!frame_scatter(d, fr, need))) {
@@ -208,6 +208,12 @@ frame_write(void *arg, const struct fwd_frame *fr)
 	if (unlikely(d->captured))
 		fwd_capture(d->f, d->to, CAPTURE_TX, fr);
 	return true;
+}
+
+static bool
+frame_write(void *arg, const struct fwd_frame *fr)
+{
+	return frame_put(arg, fr);
 }
 
 static void
@@ -240,7 +246,7 @@ fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 
 		d.expected = g->n - i;
 		if (likely((fr->needs & ~d.takes) == 0))
-			frame_write(&d, fr);
+			frame_put(&d, fr);
 		else
 			fwd_offload(f, fr, d.takes, d.lane, frame_write, &d);
 	}
