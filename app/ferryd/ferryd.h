@@ -35,6 +35,8 @@ struct ferryd {
 	struct eventlog *events;
 	struct rpc_switch methods;
 
+	_Atomic bool changes_lost; /* a port has changed and the event queue was full */
+
 	pid_t console;  /* ferryctl of -i; 0: none */
 	int status;     /* of the process */
 };

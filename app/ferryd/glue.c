@@ -37,18 +37,38 @@ port_changed(void *arg, struct port *p)
 	struct ferryd *d = arg;
 
 	eventlog_changed(d->events, port_number(p));
-	event_send(d->cross, &ev);
+	if (!event_send(d->cross, &ev))
+		atomic_store(&d->changes_lost, true);
 }
 
 /* The link is down: its guest may come back elsewhere, and silent (802.1Q, 8.8.3 ageing). */
+static void
+port_judge(struct ferryd *d, struct port *p)
+{
+	if (!port_connected(p))
+		fdb_flush(d->fdb, port_number(p));
+}
+
 static void
 on_port_changed(void *arg, const struct event *ev)
 {
 	struct ferryd *d = arg;
 	struct port *p = port_by_number(d->ports, ev->port);
 
-	if (p != NULL && !port_connected(p))
-		fdb_flush(d->fdb, ev->port);
+	if (p != NULL)
+		port_judge(d, p);
+}
+
+static void
+lost_changes_find(struct ferryd *d)
+{
+	uint32_t iter = 0;
+	struct port *p;
+
+	if (!atomic_exchange(&d->changes_lost, false))
+		return;
+	while ((p = port_next(d->ports, &iter)) != NULL)
+		port_judge(d, p);
 }
 
 /* The address may be anything: it is learned by control, with all its rules, from the frame. */
@@ -109,6 +129,7 @@ on_second(void *arg)
 {
 	struct ferryd *d = arg;
 
+	lost_changes_find(d);
 	fdb_tick(d->fdb);
 	eventlog_fdb(d->events, d->fdb);
 }

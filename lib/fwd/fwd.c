@@ -268,8 +268,7 @@ fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len)
 	cut = fwd_groups_claim(f);
 	if (cut == 0)
 		fr->drop = DROP_BUSY;
-	if (fr->drop != DROP_NONE)
-		drop_count(f, fr);
+	fwd_received(f, 1);
 	fwd_groups_deliver(f, cut);
 }
 

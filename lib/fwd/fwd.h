@@ -53,7 +53,8 @@ void fwd_turn(struct fwd *f, struct fwd_turn *out);
 /**
  * Asks for kicks and receive interrupts on everything that this worker polls.
  *
- * @param bounded  out: something polled cannot wake the worker, so it may sleep only so long
+ * @param bounded  out: something polled cannot wake the worker (a device without interrupts, a
+ *                 ring without a kick descriptor), so it may sleep only so long
  * @return         true: something is there already, do not sleep
  * @role           worker, online
  */

@@ -170,8 +170,12 @@ segment(struct fwd *f, const struct fwd_frame *fr, const struct layout *l, uint8
 		if (!csum_left)
 			csum_complete(f->part, len, l->l4, TCP_CSUM_OFFSET);
 		part_frame(fr, f->part, len, csum_left, &part, &rest);
-		if (!fn(arg, &part))
+		if (!fn(arg, &part)) {
+			/* That one has its name; those behind it have the same. */
+			stats_drop(to, DROP_RING_BAD,
+				   (total - done - 1) / fr->vnet.gso_size);
 			return;
+		}
 	}
 	stats_count(to, COUNT_SEGMENTED, 1);
 }

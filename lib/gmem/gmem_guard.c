@@ -2,6 +2,7 @@
 #include "gmem.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,9 +14,10 @@
 
 /*
  * A handler can neither lock nor allocate, so the tables stand in a fixed array of atomic
- * pointers.  A slot is emptied only after every reader of the table is gone, and the handler runs
- * on such a reader's stack: what it finds here lives as long as it looks.
+ * pointers.  It looks at all of them, those of other ports too: who empties a slot waits until no
+ * handler is inside.
  */
+static _Atomic uint32_t inside;
 static _Atomic(struct gmem *) tables[TABLES_MAX];
 static struct sigaction previous;
 
@@ -106,8 +108,10 @@ on_sigbus(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
+	atomic_fetch_add(&inside, 1);
 	if (!tables_mark(info->si_addr) && !thread_mark(info->si_addr))
 		sigaction(SIGBUS, &previous, NULL); /* the access repeats and ends the process */
+	atomic_fetch_sub(&inside, 1);
 	errno = saved;
 }
 
@@ -141,8 +145,10 @@ gmem_unguard(struct gmem *m)
 		struct gmem *same = m;
 
 		if (atomic_compare_exchange_strong(&tables[i], &same, NULL))
-			return;
+			break;
 	}
+	while (atomic_load(&inside) > 0)
+		sched_yield();
 }
 
 bool

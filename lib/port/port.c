@@ -419,6 +419,8 @@ port_mem_fault(struct ports *ps, uint16_t number)
 	if (p == NULL || p->session == NULL)
 		return;
 	pthread_mutex_lock(&p->lock);
-	session_break(p->session, "guest memory vanished while it was in use");
+	/* The report may be older than the memory of now. */
+	if (session_faulted(p->session))
+		session_break(p->session, "guest memory vanished while it was in use");
 	pthread_mutex_unlock(&p->lock);
 }

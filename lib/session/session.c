@@ -218,6 +218,12 @@ session_destroy(struct session *s)
 	session_free(s);
 }
 
+bool
+session_faulted(const struct session *s)
+{
+	return session_mem_faulted(s);
+}
+
 void
 session_break(struct session *s, const char *why)
 {

@@ -105,6 +105,9 @@ int session_create(const struct session_opts *opts, struct session **out);
  */
 void session_destroy(struct session *s);
 
+/** Whether the guest's memory of now has vanished, in part or all.  @role as session_break() */
+bool session_faulted(const struct session *s);
+
 /**
  * Breaks the session from the data path's side (memory vanished): quiesces, disconnects nobody, and
  * stays broken until the front-end's next valid start.

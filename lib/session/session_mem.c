@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 LOG_USE(session);
 
@@ -41,6 +43,27 @@ region_fault(const struct vhu_region *r)
 }
 
 /*
+ * Memory that its owner serves page by page, over FUSE or a network, would have us wait for it at
+ * the first touch, for ever if it likes.
+ */
+static bool
+is_local(int fd)
+{
+	static const uint32_t kinds[] = {
+		TMPFS_MAGIC, HUGETLBFS_MAGIC, RAMFS_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,
+		BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	for (size_t i = 0; i < RTE_DIM(kinds); i++)
+		if ((uint32_t)fs.f_type == kinds[i])
+			return true;
+	return false;
+}
+
+/*
  * The library maps without looking: a file that is shorter than what is announced becomes a
  * SIGBUS at the first touch.
  */
@@ -56,6 +79,8 @@ file_fault(int fd, const struct vhu_region *r)
 		return "is not in a file";
 	if ((flags & O_ACCMODE) != O_RDWR || (flags & O_PATH) != 0)
 		return "is in a file that is not open for reading and writing";
+	if (!is_local(fd))
+		return "is in a file system that may keep us waiting";
 	if (r->mmap_offset + r->size > (uint64_t)st.st_size)
 		return "leaves its file";
 	return NULL;

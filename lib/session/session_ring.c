@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "call.h"
 #include "log.h"
 #include "session_impl.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 LOG_USE(session);
 
@@ -207,8 +207,8 @@ session_call_post(struct session *s, const struct vhu_msg_context *m)
 	if (r->started)
 		session_ring_set(s, qid);
 	session_fd_drop(&old);
-	if (r->started && r->callfd >= 0)
-		eventfd_write(r->callfd, 1);
+	if (r->started)
+		call_send(r->callfd);
 }
 
 void

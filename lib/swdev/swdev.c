@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "swdev_impl.h"
+#include "call.h"
 
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #define BIT(n) (1ULL << (n))
 
@@ -128,8 +128,7 @@ bad_report(struct swdev *d, uint16_t i)
 
 	if (vring_bad(&state->ring) == VRING_BAD_NONE || state->reported)
 		return;
-	state->reported = true;
-	pool_report(d->pool, d->port, i, vring_bad(&state->ring));
+	state->reported = pool_report(d->pool, d->port, i, vring_bad(&state->ring));
 }
 
 static int
@@ -213,13 +212,6 @@ swdev_ring_set(struct vdev *dev, uint16_t qid, const struct vdev_ring_set *how)
 }
 
 static void
-call(int callfd)
-{
-	if (callfd >= 0)
-		eventfd_write(callfd, 1);
-}
-
-static void
 swdev_kick_all(struct vdev *dev)
 {
 	struct swdev *d = swdev_of(dev);
@@ -227,7 +219,7 @@ swdev_kick_all(struct vdev *dev)
 	pool_wake_all(d->pool);
 	for (uint16_t i = 0; d->set != NULL && i < d->n_rings; i++)
 		if (d->started[i])
-			call(d->set->rings[i].callfd);
+			call_send(d->set->rings[i].callfd);
 }
 
 static int
@@ -337,7 +329,7 @@ swdev_publish(const struct swdev_ring *r, uint32_t worker)
 
 	if (!vring_publish(&state->ring))
 		return;
-	call(r->callfd);
+	call_send(r->callfd);
 	stats_add(&state->calls, 1);
 	stats_count(&r->stats->lanes[worker], COUNT_CALLS, 1);
 }
@@ -349,6 +341,6 @@ swdev_report(struct swdev_pool *pool, const struct swdev_ring *r)
 
 	if (state->reported)
 		return;
-	state->reported = true;
-	pool_report(pool, r->port, r->index, vring_bad(&state->ring));
+	/* Lost in a full queue it is said again when the ring comes by again. */
+	state->reported = pool_report(pool, r->port, r->index, vring_bad(&state->ring));
 }

@@ -55,6 +55,7 @@ uint16_t pool_assign(struct swdev_pool *pool);
 void pool_reassign(struct swdev_pool *pool, uint16_t from, uint16_t to);
 uint32_t pool_n_workers(const struct swdev_pool *pool);
 void pool_wake_all(const struct swdev_pool *pool);
-void pool_report(struct swdev_pool *pool, uint16_t port, uint16_t index, enum vring_bad bad);
+/* @return false: the event was lost, say it again */
+bool pool_report(struct swdev_pool *pool, uint16_t port, uint16_t index, enum vring_bad bad);
 
 #endif

@@ -253,7 +253,7 @@ pool_wake_all(const struct swdev_pool *pool)
 		cross_wake(pool->cross, w);
 }
 
-void
+bool
 pool_report(struct swdev_pool *pool, uint16_t port, uint16_t index, enum vring_bad bad)
 {
 	const struct event ev = {
@@ -261,5 +261,5 @@ pool_report(struct swdev_pool *pool, uint16_t port, uint16_t index, enum vring_b
 		.port = port, .index = index, .reason = bad,
 	};
 
-	event_send(pool->cross, &ev);
+	return event_send(pool->cross, &ev);
 }
