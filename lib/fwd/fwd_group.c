@@ -197,6 +197,23 @@ flood(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 }
 
 /*
+ * A turn is bounded in what it copies, and a flooded frame is copied to every port: a guest that
+ * floods large ones has few of them served in a turn.  A device does not take its frames back.
+ */
+static uint32_t
+flood_cut(const struct fwd *f, const struct fwd_group *g)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; f->src->type == PORT_VHOST_USER && i < g->n; i++) {
+		bytes += (uint64_t)f->frames[g->frames[i]].len * f->ports->n_list;
+		if (bytes > FWD_FLOOD_BYTES && i > 0)
+			return g->frames[i];
+	}
+	return f->n;
+}
+
+/*
  * Claims come in the order of first frames, and a claim that is not had ends the burst before the
  * first frame for it: what is delivered is a prefix, so that the ring it came from is exact, and
  * whoever holds its first claim always gets on.
@@ -204,13 +221,17 @@ flood(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 uint32_t
 fwd_groups_claim(struct fwd *f)
 {
+	uint32_t cut = f->n;
+
 	for (f->n_claimed = 0; f->n_claimed < f->n_groups; f->n_claimed++) {
 		const struct fwd_group *g = &f->groups[f->n_claimed];
 
-		if (g->port != NULL && unlikely(!claim(f, g)))
-			return g->frames[0];
+		if (unlikely(g->port == NULL))
+			cut = flood_cut(f, g);
+		else if (unlikely(!claim(f, g)))
+			return RTE_MIN(cut, g->frames[0]);
 	}
-	return f->n;
+	return cut;
 }
 
 void

@@ -15,6 +15,7 @@
 #define FWD_BURST      32
 #define FWD_BYTES      (256 * 1024) /* a burst ends past so many, so that a turn stays short */
 #define FWD_BUSY       64           /* rings served often while others are looked at now and then */
+#define FWD_FLOOD_BYTES (4 << 20)   /* likewise of what is flooded, all ports added up */
 #define FWD_SNAP       80           /* Ethernet, two tags, IPv6 and ports fit */
 #define FWD_LEN_MAX    (65535 + RTE_ETHER_HDR_LEN + 8) /* longest IP packet, two tags */
 

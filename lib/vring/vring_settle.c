@@ -9,8 +9,9 @@
  * slots available one behind the other, so a position that is right has, seen from it, a run of
  * available slots and behind that only slots of the lap before.  One that is old has used slots in
  * front of it.  And where every chain takes one slot, which is how drivers with indirect
- * descriptors work, the border between used and available slots is the position.  Where it is not,
- * what was told stands: a position that is right must never be overruled.
+ * descriptors work, the border between used and available slots is the position.  Without them, and
+ * where slots are seen to be linked, what was told stands: a position that is right must never be
+ * overruled.
  */
 
 enum slot { SLOT_USED, SLOT_AVAILABLE };
@@ -83,7 +84,7 @@ consumed(const struct vring *r, uint32_t slot, uint32_t n)
 	 * is a chain of its own where chains take one. */
 	if (n == r->size || !is_tail(r, last, run))
 		return WRONG;
-	return run > 1 || !(r->indirect || r->writable) ? RIGHT : WRONG;
+	return run > 1 || !r->indirect ? RIGHT : WRONG;
 }
 
 /* Whether what the driver has written agrees with a position. */
@@ -206,7 +207,7 @@ position_find(struct vring *r)
 void
 vring_settle(struct vring *r)
 {
-	if (judge(r, r->idx, r->wrap) != RIGHT && !has_chains(r))
+	if (r->indirect && judge(r, r->idx, r->wrap) != RIGHT && !has_chains(r))
 		position_find(r);
 	/* A batch of one that was held back: the frame was delivered, its chain is no more.  A
 	 * receive buffer in its place is still one, with the room that the lost frame took. */
