@@ -117,24 +117,16 @@ refusal(const struct delivery *d)
 	return d->next < d->rx->n && !d->mergeable ? DROP_NO_ROOM : DROP_NO_DESC;
 }
 
-static struct virtio_net_hdr_mrg_rxbuf
-header_of(const struct delivery *d, const struct fwd_frame *fr, uint16_t n_chains)
-{
-	struct virtio_net_hdr_mrg_rxbuf h = { .hdr = fr->vnet, .num_buffers = n_chains };
-
-	if ((d->takes & FWD_CSUM) == 0)
-		h.hdr.flags = 0;
-	return h;
-}
-
 static void
 header_write(const struct delivery *d, const struct fwd_frame *fr, const struct vring_chain *c,
 	     uint16_t n_chains)
 {
-	struct virtio_net_hdr_mrg_rxbuf h = header_of(d, fr, n_chains);
+	struct virtio_net_hdr_mrg_rxbuf h = { .hdr = fr->vnet, .num_buffers = n_chains };
 	const uint8_t *from = (const uint8_t *)&h;
 	uint32_t left = d->ring->hdr_len;
 
+	if ((d->takes & FWD_CSUM) == 0)
+		h.hdr.flags = 0;
 	for (const struct vring_seg *s = c->segs; left > 0; s++) {
 		uint32_t some = RTE_MIN(left, s->len);
 
@@ -171,35 +163,12 @@ frame_scatter(struct delivery *d, const struct fwd_frame *fr, uint32_t need)
 	return true;
 }
 
-/* What most frames and buffers are: the next chain is one piece and has room. */
-static inline bool
-frame_plain(struct delivery *d, const struct fwd_frame *fr, uint32_t need)
+static bool
+frame_write(void *arg, const struct fwd_frame *fr)
 {
-	struct vring_chain *c = &d->rx->chains[d->next];
-	struct virtio_net_hdr_mrg_rxbuf h;
-	uint8_t *to;
+	struct delivery *d = arg;
 
-	if (unlikely(d->next == d->rx->n || c->n_segs != 1 || c->len < need))
-		return false;
-	h = header_of(d, fr, 1);
-	to = c->segs[0].host;
-	if (likely(d->ring->hdr_len == sizeof(h)))
-		memcpy(to, &h, sizeof(h));
-	else
-		memcpy(to, &h.hdr, sizeof(h.hdr));
-	fwd_copy_flat(fr, to + d->ring->hdr_len);
-	c->used = need;
-	d->next++;
-	return true;
-}
-
-/* False: the ring broke, and nothing more can be written. */
-static inline bool
-frame_put(struct delivery *d, const struct fwd_frame *fr)
-{
-	uint32_t need = d->ring->hdr_len + fr->len;
-
-	if (!frame_plain(d, fr, need) && unlikely(!frame_scatter(d, fr, need))) {
+	if (unlikely(!frame_scatter(d, fr, d->ring->hdr_len + fr->len))) {
 		stats_drop(d->lane, refusal(d), 1);
 		return vring_bad(d->ring) == VRING_BAD_NONE;
 	}
@@ -210,10 +179,50 @@ frame_put(struct delivery *d, const struct fwd_frame *fr)
 	return true;
 }
 
-static bool
-frame_write(void *arg, const struct fwd_frame *fr)
+/* Field by field: what was just stored in smaller pieces would be waited for. */
+static inline void
+header_plain(uint8_t *to, const struct fwd_frame *fr, uint32_t hdr_len, uint8_t takes)
 {
-	return frame_put(arg, fr);
+	const uint16_t one = 1;
+
+	memcpy(to, &fr->vnet, sizeof(fr->vnet));
+	if (unlikely((takes & FWD_CSUM) == 0))
+		to[offsetof(struct virtio_net_hdr, flags)] = 0;
+	if (likely(hdr_len > sizeof(fr->vnet)))
+		memcpy(to + sizeof(fr->vnet), &one, sizeof(one));
+}
+
+/*
+ * Writes frames of the group while they need nothing, and the next chain is one piece and has room:
+ * what most frames and buffers are.
+ *
+ * @return  first frame that is not written
+ */
+static uint32_t
+plain_run(struct delivery *d, const struct fwd_group *g, uint32_t i, uint32_t n)
+{
+	struct vring_chain *c = &d->rx->chains[d->next], *end = &d->rx->chains[d->rx->n];
+	const struct fwd_frame *frames = d->f->frames;
+	const uint32_t hdr_len = d->ring->hdr_len, first = i;
+	const uint8_t takes = d->takes;
+	uint64_t bytes = 0;
+
+	for (; i < n && c < end; i++, c++) {
+		const struct fwd_frame *fr = &frames[g->frames[i]];
+		uint8_t *to = c->segs[0].host;
+
+		if (unlikely((fr->needs & ~takes) != 0) || unlikely(c->n_segs != 1) ||
+		    unlikely(c->len < hdr_len + fr->len))
+			break;
+		header_plain(to, fr, hdr_len, takes);
+		fwd_copy_flat(fr, to + hdr_len);
+		c->used = hdr_len + fr->len;
+		bytes += fr->len;
+	}
+	d->next += i - first;
+	d->frames += i - first;
+	d->bytes += bytes;
+	return i;
 }
 
 static void
@@ -232,6 +241,7 @@ void
 fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 {
 	uint64_t features = f->rings->ports[g->port->number]->features;
+	uint32_t n = g->n;
 	struct delivery d = {
 		.f = f, .to = g->port, .ring = &g->ring->state->ring, .rx = &f->rx,
 		.lane = fwd_lane(f, g->port), .takes = takes_of(features),
@@ -239,14 +249,21 @@ fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 		.captured = fwd_captured(f, g->port), .expected = g->n,
 	};
 
+	while (n > 0 && g->frames[n - 1] >= cut)
+		n--;
 	vring_batch_reset(d.rx);
 	peek_more(&d);
-	for (uint32_t i = 0; i < g->n && g->frames[i] < cut; i++) {
-		const struct fwd_frame *fr = &f->frames[g->frames[i]];
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fwd_frame *fr;
 
-		d.expected = g->n - i;
-		if (likely((fr->needs & ~d.takes) == 0))
-			frame_put(&d, fr);
+		if (likely(!d.captured))
+			i = plain_run(&d, g, i, n);
+		if (i == n)
+			break;
+		fr = &f->frames[g->frames[i]];
+		d.expected = n - i;
+		if ((fr->needs & ~d.takes) == 0)
+			frame_write(&d, fr);
 		else
 			fwd_offload(f, fr, d.takes, d.lane, frame_write, &d);
 	}
