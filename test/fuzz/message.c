@@ -6,7 +6,7 @@
  */
 #include "message_front.h"
 
-#include "log.h"
+#include "call.h"
 #include "session.h"
 
 #include <dirent.h>
@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <rte_eal.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define PAIRS     4
@@ -78,6 +79,8 @@ struct owner {
 	bool running;
 	struct vdev_cfg cfg;
 	struct vdev_ring rings[2 * PAIRS];
+	uint32_t n_regions; /* of the memory, as it was when it was handed over */
+	struct gmem_region regions[GMEM_REGIONS_MAX];
 };
 
 static struct owner owners[2]; /* of the session that is fuzzed, and of the other */
@@ -111,11 +114,12 @@ hold_check(const struct owner *o)
 {
 	bool packed = (o->cfg.features >> VIRTIO_F_RING_PACKED & 1) != 0;
 
-	for (uint32_t i = 0; i < o->cfg.mem->n_regions; i++) {
-		const struct gmem_region *r = &o->cfg.mem->regions[i];
-
-		touch(o->cfg.mem, (gpa_t){ r->gpa }, r->size);
-	}
+	/* A table that was freed, or filled anew, is not what the owner was given. */
+	FUZZ_CHECK(o->cfg.mem->n_regions == o->n_regions);
+	FUZZ_CHECK(memcmp(o->cfg.mem->regions, o->regions,
+			  o->n_regions * sizeof(o->regions[0])) == 0);
+	for (uint32_t i = 0; i < o->n_regions; i++)
+		touch(o->cfg.mem, (gpa_t){ o->regions[i].gpa }, o->regions[i].size);
 	for (uint16_t i = 0; i < o->cfg.n_rings; i++) {
 		const struct vdev_ring *v = &o->rings[i];
 
@@ -154,6 +158,8 @@ on_run(void *owner, const struct vdev_cfg *cfg)
 	o->cfg = *cfg;
 	memcpy(o->rings, cfg->rings, cfg->n_rings * sizeof(o->rings[0]));
 	o->cfg.rings = o->rings;
+	o->n_regions = cfg->mem->n_regions;
+	memcpy(o->regions, cfg->mem->regions, sizeof(o->regions));
 	o->running = true;
 	hold_check(o);
 	fuzz_reach(cfg->features >> VIRTIO_F_RING_PACKED & 1 ? REACH_PACKED : REACH_SPLIT);
@@ -283,6 +289,16 @@ remove_files(void)
 	rmdir(folder);
 }
 
+/* The first call of a process opens what all others need. */
+static void
+call_warm_up(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	call_send(fd);
+	close(fd);
+}
+
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -309,6 +325,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		   front_end(&fronts[0]));
 	for (uint32_t us = 0; us < SETTLE_US && !at_rest(&owners[0]); us += NAP_US)
 		usleep(NAP_US);
+	call_warm_up();
 	fds_at_rest = fds_count();
 	return 0;
 }
