@@ -3,7 +3,6 @@
 
 #include <linux/aio_abi.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -25,11 +24,13 @@ struct caller {
 
 static _Thread_local struct caller caller;
 
-/* An eventfd that is always readable: a poll of it is complete when it is submitted. */
+/*
+ * An eventfd that is always readable: a poll of it is complete when it is submitted.  There from
+ * the start, so that who counts descriptors does not find one more after the first call.
+ */
 static int readable = -1;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void
+__attribute__((constructor)) static void
 readable_create(void)
 {
 	readable = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -40,7 +41,6 @@ caller_ready(struct caller *c)
 {
 	if (c->ready || c->refused)
 		return c->ready;
-	pthread_once(&once, readable_create);
 	c->ready = readable >= 0 && syscall(SYS_io_setup, SLOTS, &c->context) == 0;
 	c->refused = !c->ready;
 	return c->ready;

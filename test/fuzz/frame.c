@@ -341,7 +341,7 @@ deliver(void *arg, const struct virtio_net_hdr *vnet, const uint8_t *data, uint3
 
 	if (n == 0) {
 		drop(p, why);
-		return why != DROP_RING_BAD;
+		return true; /* segments behind one for a broken ring have the same name */
 	}
 	memcpy(whole, &h, p->hdr_len);
 	memcpy(whole + p->hdr_len, data, len);
