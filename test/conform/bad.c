@@ -449,8 +449,7 @@ memory_goes(struct conform *c)
 	for (uint16_t q = 0; q < c->b.n_rings; q++)
 		NEED(c, vdev_stats(c->b.dev, q, &st) == 0 && st.running);
 	TRY(traffic_send(&c->ba, 20));
-	while (vmm_guest_unsent(c->b.g) > 0)
-		TRY(vmm_guest_reclaim(c->b.g));
+	TRY(conform_unsent(c, &c->b));
 	side_stop(&c->b);
 	TRY(conform_settle(c, &c->b));
 	return 0;

@@ -90,26 +90,11 @@ fds_busy(struct conform *c)
 }
 
 static int
-enable(struct conform *c, struct side *s, bool enabled)
+enable(struct conform *c, struct side *s, uint16_t first, uint16_t step, bool enabled)
 {
-	for (uint16_t q = 0; q < s->n_rings; q++) {
+	for (uint16_t q = first; q < s->n_rings; q = (uint16_t)(q + step)) {
 		s->rings[q].enabled = enabled;
 		NEED(c, side_ring_set(s, q) == 0);
-	}
-	return 0;
-}
-
-/* Waits until all that `s` sent was taken.  @return 0; -EPROTO */
-static int
-unsent_wait(struct conform *c, struct side *s)
-{
-	while (vmm_guest_unsent(s->g) > 0) {
-		int rc = vmm_guest_reclaim(s->g);
-
-		if (rc == 0)
-			rc = vmm_guest_wait(&s->g, 1, WAIT_MS) == 1 ? 1 : 0;
-		TRY(rc);
-		NEED(c, rc > 0);
 	}
 	return 0;
 }
@@ -118,46 +103,52 @@ unsent_wait(struct conform *c, struct side *s)
 static int
 disabled(struct conform *c)
 {
-	uint64_t before;
+	uint64_t heard, sent;
 
 	TRY(conform_start(c));
 	TRY(conform_traffic(c, 20));
 	for (int i = 0; i < 10; i++) {
-		TRY(enable(c, &c->a, false));
-		before = c->ba.received;
+		TRY(enable(c, &c->a, 0, 1, false));
+		heard = c->ba.received;
+		sent = c->ab.received;
 		TRY(traffic_send(&c->ab, 30));
 		TRY(traffic_send(&c->ba, 30));
-		TRY(unsent_wait(c, &c->a));
-		TRY(unsent_wait(c, &c->b));
+		TRY(conform_unsent(c, &c->a));
+		TRY(conform_unsent(c, &c->b));
 		TRY(traffic_recv(&c->ab));
 		TRY(traffic_recv(&c->ba));
-		NEED(c, c->ba.received == before);
+		NEED(c, c->ba.received == heard && c->ab.received == sent);
 		TRY(conform_sum(c));
 		c->ab.lost = c->ab.sent - c->ab.received;
 		c->ba.lost = c->ba.sent - c->ba.received;
-		TRY(enable(c, &c->a, true));
+		TRY(enable(c, &c->a, 0, 1, true));
 		TRY(conform_traffic(c, 20));
 	}
 	TRY(conform_stop(c));
 	return conform_sum(c);
 }
 
-/* Flips while frames are under way: each is delivered or dropped by name. */
+/*
+ * Flips while frames are under way: each is delivered or dropped by name.  Of several receive rings
+ * none is taken away: the flows would go on in others, and overtake what is left in theirs.
+ */
 static int
 disabled_busy(struct conform *c)
 {
+	uint16_t first = c->a.n_rings > 2 ? 1 : 0, step = first == 1 ? 2 : 1;
+
 	TRY(conform_start(c));
 	for (int i = 0; i < 50; i++) {
 		TRY(traffic_send(&c->ab, 20));
 		TRY(traffic_send(&c->ba, 20));
-		TRY(enable(c, i % 3 == 0 ? &c->b : &c->a, i % 2 == 0));
+		TRY(enable(c, i % 3 == 0 ? &c->b : &c->a, first, step, i % 2 == 0));
 		TRY(traffic_recv(&c->ab));
 		TRY(traffic_recv(&c->ba));
 	}
-	TRY(enable(c, &c->a, true));
-	TRY(enable(c, &c->b, true));
-	TRY(unsent_wait(c, &c->a));
-	TRY(unsent_wait(c, &c->b));
+	TRY(enable(c, &c->a, 0, 1, true));
+	TRY(enable(c, &c->b, 0, 1, true));
+	TRY(conform_unsent(c, &c->a));
+	TRY(conform_unsent(c, &c->b));
 	TRY(conform_stop(c));
 	return conform_sum(c);
 }
@@ -169,7 +160,7 @@ enabled_late(struct conform *c)
 	for (uint16_t q = 0; q < c->a.n_rings; q++)
 		c->a.rings[q].enabled = false;
 	TRY(conform_start(c));
-	TRY(enable(c, &c->a, true));
+	TRY(enable(c, &c->a, 0, 1, true));
 	TRY(conform_traffic(c, 30));
 	TRY(conform_stop(c));
 	return conform_sum(c);
@@ -317,11 +308,11 @@ busy(struct conform *c)
 	TRY(rc);
 	TRY(s.rc);
 	NEED(c, c->ba.received > 200 && c->ab.received > 200);
-	TRY(unsent_wait(c, &c->b));
+	TRY(conform_unsent(c, &c->b));
 	side_stop(&c->b);
 	TRY(conform_settle(c, &c->b));
 	NEED(c, side_start(&c->a) == 0);
-	TRY(unsent_wait(c, &c->a));
+	TRY(conform_unsent(c, &c->a));
 	side_stop(&c->a);
 	TRY(conform_settle(c, &c->a));
 	return conform_sum(c);

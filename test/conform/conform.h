@@ -92,6 +92,9 @@ int conform_settle(struct conform *c, struct side *s);
 /** Frames both ways.  @return 0; -EPROTO */
 int conform_traffic(struct conform *c, uint32_t n);
 
+/** Waits until all that a guest has sent was taken.  @return 0; -EPROTO */
+int conform_unsent(struct conform *c, struct side *s);
+
 /** The sum over both directions.  @return 0; -EPROTO */
 int conform_sum(struct conform *c);
 

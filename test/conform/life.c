@@ -119,8 +119,7 @@ receiver_stops(struct conform *c)
 	}
 	TRY(conform_stop(c));
 	TRY(conform_start(c));
-	while (vmm_guest_unsent(c->a.g) > 0)
-		TRY(vmm_guest_reclaim(c->a.g));
+	TRY(conform_unsent(c, &c->a));
 	TRY(conform_stop(c));
 	return conform_sum(c);
 }

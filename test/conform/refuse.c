@@ -150,8 +150,7 @@ stats_grow(struct conform *c)
 				base[q] = now.chains - c->a.g->queues[q].ring->stats.used;
 		}
 		TRY(conform_traffic(c, 50));
-		while (vmm_guest_unsent(c->a.g) > 0)
-			TRY(vmm_guest_reclaim(c->a.g));
+		TRY(conform_unsent(c, &c->a));
 		for (uint16_t q = 0; q < c->a.n_rings; q++) {
 			const struct vmm_ring *r = c->a.g->queues[q].ring;
 

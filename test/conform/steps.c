@@ -9,6 +9,9 @@
 /* Long enough for a worker that was not waited for to write once more. */
 #define STILL_US 300
 
+#define WAIT_US 3000000
+#define NAP_US  200
+
 int
 conform_start(struct conform *c)
 {
@@ -46,6 +49,22 @@ conform_traffic(struct conform *c, uint32_t n)
 {
 	TRY(traffic_run(&c->ab, n));
 	return traffic_run(&c->ba, n);
+}
+
+int
+conform_unsent(struct conform *c, struct side *s)
+{
+	for (uint32_t us = 0; us < WAIT_US && vmm_guest_unsent(s->g) > 0; us += NAP_US) {
+		int rc = vmm_guest_reclaim(s->g);
+
+		TRY(rc);
+		if (rc == 0)
+			usleep(NAP_US);
+	}
+	if (vmm_guest_unsent(s->g) == 0)
+		return 0;
+	return vmm_fault_set(&c->fault, "port %u: %u frames are not taken", s->port,
+			     vmm_guest_unsent(s->g));
 }
 
 int
