@@ -67,6 +67,7 @@ class FerrydUnderTest:
     """ferryd; the guests that forward are a and b, the others have other names."""
 
     def __init__(self, bench, name, cpus="1", n_ports=2, args=()):
+        self.name = name
         self.sockets = [bench.path(f"{name}-{i}.sock") for i in range(n_ports)]
         config = bench.path(f"{name}.json")
         config.write_text(
@@ -108,6 +109,7 @@ class TestpmdUnderTest:
     """testpmd between two vhost ports, every frame from one straight to the other."""
 
     def __init__(self, bench, name, lcores="0@0,1@1", n_forward=1, offload=False):
+        self.name = name
         self.sockets = [bench.path(f"{name}-{i}.sock") for i in range(2)]
         options = ",tso=1,legacy-ol-flags=1" if offload else ""
         vdevs = [f"net_vhost{i},iface={path},queues=1{options}" for i, path in enumerate(self.sockets)]
