@@ -98,7 +98,9 @@ ended(const char *name)
 	while (info_of(name)->running)
 		if (poll(&p, 1, 1000) == 1)
 			event_run(cross, 100);
-	event_run(cross, 100);
+	/* The writer says that it has ended, and sends the event behind that. */
+	while (poll(&p, 1, 100) == 1)
+		event_run(cross, 100);
 	return info_of(name);
 }
 

@@ -389,7 +389,8 @@ class ConsoleTest(Fixture):
         self.check_typed(terminal, "port add vm3 socket=fer\t\r", "port.add",
                          {"name": "vm3", "socket": f"{self.folder}/ferry.sock"})  # fmt: skip
         self.assertRegex(terminal.type("show port \t\t", r"(?s)vm1 +vm20.*ferry> "), "vm20")
-        terminal.type("vm9\x03", "ferry> ")
+        terminal.type("vm9", "vm9")
+        terminal.type("\x03", "ferry> ")
         self.check_typed(terminal, "fdb flush\r", "fdb.flush", {})
         terminal.type("port del 'vm1\r", "a quote is not closed")
         self.check_typed(terminal, "\x1b[A\x1b[A\r", "fdb.flush", {})
