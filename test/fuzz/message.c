@@ -87,7 +87,7 @@ static struct owner owners[2]; /* of the session that is fuzzed, and of the othe
 static struct front fronts[2];
 static char folder[] = "/tmp/ferry-fuzz-XXXXXX";
 static char paths[2][64];
-static unsigned int fds_at_rest;
+static unsigned int fds_at_rest; /* before an input: libFuzzer has files of its own */
 
 /* Reads where the session says that there is memory; what vanished there is the guard's. */
 static void
@@ -326,7 +326,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	for (uint32_t us = 0; us < SETTLE_US && !at_rest(&owners[0]); us += NAP_US)
 		usleep(NAP_US);
 	call_warm_up();
-	fds_at_rest = fds_count();
 	return 0;
 }
 
@@ -351,6 +350,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = { data, size };
 
+	fds_at_rest = fds_count();
 	FUZZ_CHECK(front_connect(&fronts[0]));
 	for (uint32_t i = 0; i < SAY_MAX && in.left > 0; i++)
 		front_say(&fronts[0], &in);
