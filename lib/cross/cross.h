@@ -47,7 +47,7 @@ void cross_offline(struct cross *x, uint32_t worker);
 /** Says that no view loaded before this call is used any more; once a turn. */
 void cross_quiescent(struct cross *x, uint32_t worker);
 
-/** Eventfd that cross_wake() writes: the worker sleeps on it and reads it when it wakes. */
+/** Eventfd that cross_wake() writes: the worker sleeps on it, edge-triggered, and never reads it. */
 int cross_wakefd(const struct cross *x, uint32_t worker);
 
 /* publishers */

@@ -47,7 +47,7 @@ enum idle_step idle_next(struct idle *g, uint32_t frames, uint64_t now);
 /**
  * Learns that a sleep is over.
  *
- * @param now  cycles; a sleep shorter than the patience says that polling would have paid
+ * @param now  cycles; a sleep shorter than the most patience says that polling would have paid
  */
 void idle_woke(struct idle *g, uint64_t now);
 
