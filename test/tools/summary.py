@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Adds up the JSON logs of several runs of meson test.
 
-usage: summary.py NAME=LOG...
+usage: summary.py NAME=LOG... | --failed LOG
+
+--failed lists the tests of a log that failed, for a second try, whose log has "-again" in its name.
 
 Prints what was skipped and why, what failed, and the closing line; exits with 1 when something
 failed or nothing ran.
@@ -10,6 +12,7 @@ failed or nothing ran.
 
 import collections
 import json
+import os
 import re
 import sys
 
@@ -35,10 +38,32 @@ def reason(test):
     return (match[1] if match else lines[-1] if lines else "").strip() or "no reason given"
 
 
+def bare(test):
+    """A test's name as `meson test` takes it."""
+    return test["name"].rpartition(" / ")[2]
+
+
+def failed(path):
+    """Names of the tests that failed, as far as the log names tests."""
+    good = PASSED | SKIPPED
+    return [bare(t) for t in results(path) if t["result"] not in good and " / " in t["name"]]
+
+
+def mended(path):
+    """Names of the tests that passed at their second try."""
+    if not os.path.exists(path):
+        return set()
+    return {bare(test) for test in results(path) if test["result"] in PASSED}
+
+
 def main(arguments):
+    if arguments[:1] == ["--failed"]:
+        print("\n".join(failed(arguments[1])))
+        return 0
     count = collections.Counter()
     for argument in arguments:
         run, _, path = argument.partition("=")
+        second = mended(path.replace(".json", "-again.json"))
         for test in results(path):
             result = test["result"]
             if result in PASSED:
@@ -46,6 +71,9 @@ def main(arguments):
             elif result in SKIPPED:
                 count["skipped"] += 1
                 print(f"skipped  {run}: {test['name']}: {reason(test)}")
+            elif bare(test) in second:
+                count["passed"] += 1
+                print(f"unsteady {run}: {test['name']}: failed, passed at the second try")
             else:
                 count["failed"] += 1
                 print(f"failed   {run}: {test['name']} ({result})")
