@@ -15,38 +15,39 @@ struct reader {
 	uint32_t off;
 };
 
+/* Moves on by at most `len` bytes, within one piece; returns how many. */
+static uint32_t
+reader_step(struct reader *r, uint32_t len)
+{
+	uint32_t some = RTE_MIN(len, r->seg->len - r->off);
+
+	r->off += some;
+	if (r->off == r->seg->len) {
+		r->seg++;
+		r->n_segs--;
+		r->off = 0;
+	}
+	return some;
+}
+
 static void
 reader_copy(struct reader *r, uint8_t *to, uint32_t len)
 {
 	while (len > 0) {
-		uint32_t some = RTE_MIN(len, r->seg->len - r->off);
+		const uint8_t *from = r->seg->host + r->off;
+		uint32_t some = reader_step(r, len);
 
-		memcpy(to, r->seg->host + r->off, some);
+		memcpy(to, from, some);
 		to += some;
 		len -= some;
-		r->off += some;
-		if (r->off == r->seg->len) {
-			r->seg++;
-			r->n_segs--;
-			r->off = 0;
-		}
 	}
 }
 
 static void
 reader_skip(struct reader *r, uint32_t len)
 {
-	while (len > 0) {
-		uint32_t some = RTE_MIN(len, r->seg->len - r->off);
-
-		len -= some;
-		r->off += some;
-		if (r->off == r->seg->len) {
-			r->seg++;
-			r->n_segs--;
-			r->off = 0;
-		}
-	}
+	while (len > 0)
+		len -= reader_step(r, len);
 }
 
 static void
