@@ -22,6 +22,7 @@ enum event_kind {
 	EVENT_MEM_FAULT,   /**< guest memory vanished under a worker */
 	EVENT_PORT_CHANGED, /**< a port's state or reason may be another */
 	EVENT_CAPTURE_ENDED, /**< the writer has ended a capture by itself: limit, reader gone */
+	EVENT_MOMENT, /**< something of a migration has happened to a port (moment.h) */
 	EVENT_KINDS
 };
 

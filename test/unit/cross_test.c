@@ -2,8 +2,11 @@
 /* What crosses threads: views under readers that look for their retirement, mail, events. */
 #include "event.h"
 #include "mail.h"
+#include "moment.h"
 
 #include "check.h"
+
+#include <rte_cycles.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -250,6 +253,27 @@ events(void)
 }
 
 static void
+on_moment(void *arg, const struct event *ev)
+{
+	*(struct event *)arg = *ev;
+}
+
+static void
+moments(void)
+{
+	uint64_t before = rte_rdtsc();
+	struct event ev = { 0 };
+
+	event_handle(cross, EVENT_MOMENT, on_moment, &ev);
+	moment_send(cross, 3, MOMENT_LOG_BASE, 8192);
+	CHECK(event_run(cross, 10) == 1);
+	CHECK(ev.port == 3 && ev.reason == MOMENT_LOG_BASE && ev.values[1] == 8192);
+	CHECK(ev.values[0] > before && ev.values[0] < rte_rdtsc());
+	for (int i = 0; i < MOMENT_N; i++)
+		CHECK(moment_names[i] != NULL && moment_texts[i] != NULL);
+}
+
+static void
 creations(void)
 {
 	struct cross *x;
@@ -271,6 +295,7 @@ main(void)
 	grace();
 	mail();
 	events();
+	moments();
 	cross_destroy(cross);
 	return check_done("cross");
 }

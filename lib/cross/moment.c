@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "moment.h"
+
+#include <rte_cycles.h>
+
+const char *const moment_names[MOMENT_N] = {
+#define X(id, name, text) [MOMENT_##id] = name,
+	MOMENTS(X)
+#undef X
+};
+
+const char *const moment_texts[MOMENT_N] = {
+#define X(id, name, text) [MOMENT_##id] = text,
+	MOMENTS(X)
+#undef X
+};
+
+void
+moment_send(struct cross *x, uint16_t port, enum moment moment, uint64_t value)
+{
+	const struct event ev = {
+		.kind = EVENT_MOMENT, .port = port, .reason = (uint16_t)moment,
+		.values = { rte_rdtsc(), value },
+	};
+
+	event_send(x, &ev);
+}
