@@ -41,10 +41,11 @@ port_changed(void *arg, struct port *p)
 		atomic_store(&d->changes_lost, true);
 }
 
-/* The link is down: its guest may come back elsewhere, and silent (802.1Q, 8.8.3 ageing). */
+/* A device may be gone, or its link down: its guest may come back elsewhere, and silent (802.1Q, 8.8.3 ageing). */
 static void
 port_judge(struct ferryd *d, struct port *p)
 {
+	port_device_gone(d->ports, p);
 	if (!port_connected(p))
 		fdb_flush(d->fdb, port_number(p));
 }

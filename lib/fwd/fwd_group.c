@@ -73,7 +73,7 @@ fwd_group_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to)
 {
 	const struct swdev_live *live;
 
-	if (to->type == PORT_ETHDEV)
+	if (to->n_txq > 0)
 		return eth_group_find(f, to);
 	live = f->rings->ports[to->number];
 	if (unlikely(live == NULL || live->n_rx == 0))
@@ -86,7 +86,7 @@ fwd_group_single(const struct fwd *f, const struct port_live *to)
 {
 	const struct swdev_live *live = f->rings->ports[to->number];
 
-	return to->type == PORT_ETHDEV || (live != NULL && live->n_rx == 1);
+	return to->n_txq > 0 || (live != NULL && live->n_rx == 1);
 }
 
 /* There is one such group at most: it is not among those of a port. */

@@ -163,6 +163,7 @@ port_destroy(struct port *p)
 	opts_free(&p->opts);
 	pthread_mutex_destroy(&p->lock);
 	free(p->live);
+	free(p->bare);
 	free(p);
 }
 
@@ -223,13 +224,17 @@ live_create(struct port *p)
 	p->live->type = p->opts.type;
 	p->live->frame_max = (uint32_t)port_mtu(p) + RTE_ETHER_HDR_LEN;
 	p->live->stats = p->stats;
-	if (p->eth != NULL) {
-		p->live->eth_id = p->eth->id;
-		p->live->n_txq = p->eth->n_txq;
-		p->live->txqs = p->eth->txqs;
-		p->live->eth_tx_offloads = p->eth->tx_offloads;
-		p->live->pool = p->eth->pool;
-	}
+	if (p->eth == NULL)
+		return 0;
+	p->bare = malloc(sizeof(*p->bare));
+	if (p->bare == NULL)
+		return -ENOMEM;
+	*p->bare = *p->live;
+	p->live->eth_id = p->eth->id;
+	p->live->n_txq = p->eth->n_txq;
+	p->live->txqs = p->eth->txqs;
+	p->live->eth_tx_offloads = p->eth->tx_offloads;
+	p->live->pool = p->eth->pool;
 	return 0;
 }
 
@@ -262,8 +267,8 @@ publish_at_last(struct ports *ps)
 static void
 port_hide(struct port *p)
 {
-	for (uint16_t q = 0; p->eth != NULL && q < p->eth->n_rxq; q++)
-		port_eth_watch(p->ports, p->eth, q, false);
+	if (p->eth != NULL)
+		port_eth_unwatch(p->ports, p->eth);
 	p->ports->ports[p->number] = NULL;
 	publish_at_last(p->ports);
 }
@@ -374,6 +379,20 @@ port_opts(const struct port *p)
 	return &p->opts;
 }
 
+void
+port_device_gone(struct ports *ps, struct port *p)
+{
+	struct port_live *whole = p->live;
+
+	if (p->eth == NULL || !atomic_load(&p->eth->gone) || p->eth->hidden)
+		return;
+	port_eth_unwatch(ps, p->eth);
+	p->eth->hidden = true;
+	p->live = p->bare;
+	publish_at_last(ps);
+	p->bare = whole;
+}
+
 static int
 eth_move(struct ports *ps, struct port *p, uint16_t queue, uint32_t worker)
 {
@@ -381,7 +400,7 @@ eth_move(struct ports *ps, struct port *p, uint16_t queue, uint32_t worker)
 	uint16_t n = e->n_rxq;
 	int rc;
 
-	if (queue >= n)
+	if (queue >= n || e->hidden)
 		return -ERANGE;
 	/* Out of all views first: what its worker took is delivered before the next one looks. */
 	port_eth_watch(ps, e, queue, false);

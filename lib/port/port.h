@@ -121,6 +121,10 @@ void port_info(struct port *p, struct port_info *out);
  *  @return 0; -ERANGE: no such ring; -EINVAL: no such worker */
 int port_queue_move(struct ports *ps, struct port *p, uint16_t ring, uint32_t worker);
 
+/** Takes a device that was removed under us out of the workers' hands; on news that the port has
+ *  changed.  Nothing happens to other ports, nor twice. */
+void port_device_gone(struct ports *ps, struct port *p);
+
 /** Breaks a port whose memory vanished; by EVENT_MEM_FAULT. */
 void port_mem_fault(struct ports *ps, uint16_t number);
 
@@ -155,7 +159,7 @@ struct port_live {
 				      header counted, tag not */
 	struct stats *stats;
 	uint16_t eth_id;         /**< ethdev */
-	uint16_t n_txq;
+	uint16_t n_txq;          /**< vhost-user, and a device that was removed: 0 */
 	struct port_txq *txqs;   /**< ethdev: one claim a queue */
 	uint64_t eth_tx_offloads;/**< ethdev: RTE_ETH_TX_OFFLOAD_* that are on */
 	struct rte_mempool *pool;/**< ethdev: buffers for what is sent */

@@ -165,6 +165,13 @@ port_eth_watch(struct ports *ps, struct port_eth *e, uint16_t queue, bool on)
 	return rc;
 }
 
+void
+port_eth_unwatch(struct ports *ps, struct port_eth *e)
+{
+	for (uint16_t q = 0; !e->hidden && q < e->n_rxq; q++)
+		port_eth_watch(ps, e, q, false);
+}
+
 /* Whether the kernel's interface behind a device of software is still there. */
 static bool
 netdev_lost(const struct port_eth *e, const struct rte_eth_dev_info *info)
@@ -203,7 +210,7 @@ port_eth_link_up(const struct port_eth *e)
 	struct rte_eth_link link = { 0 };
 
 	rte_eth_link_get_nowait(e->id, &link);
-	return link.link_status == RTE_ETH_LINK_UP;
+	return !atomic_load(&e->gone) && link.link_status == RTE_ETH_LINK_UP;
 }
 
 void

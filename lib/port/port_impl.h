@@ -28,6 +28,7 @@ struct port_eth {
 	bool running;            /* started, and its events come */
 	bool interrupts;         /* every receive queue can wake a sleeper */
 	_Atomic bool gone;       /* interrupt thread: the device was removed under us */
+	bool hidden;             /* and workers neither poll it nor send to it any more */
 	uint64_t tx_offloads;
 	struct port_txq *txqs;   /* n_txq */
 	struct rte_mempool *pool;
@@ -42,6 +43,7 @@ struct port {
 	uint16_t group;
 	struct stats *stats;
 	struct port_live *live;  /* published; NULL before and after */
+	struct port_live *bare;  /* published instead when the device behind it is gone */
 
 	/* vhost-user; the lock is around everything that moves the rings. */
 	pthread_mutex_t lock;
@@ -89,6 +91,8 @@ int port_eth_open(struct port *p, char *why, size_t size, struct port_eth **out)
 void port_eth_close(struct port_eth *e);
 /* Has a queue's interrupt wake its worker, or no longer; after the view that the queue is in. */
 int port_eth_watch(struct ports *ps, struct port_eth *e, uint16_t queue, bool on);
+/* Takes all its queues out of the workers' sleep. */
+void port_eth_unwatch(struct ports *ps, struct port_eth *e);
 bool port_eth_link_up(const struct port_eth *e);
 void port_eth_info(const struct port_eth *e, struct port_info *out);
 

@@ -76,7 +76,7 @@ port_view_publish(struct ports *ps)
 		v->ports[i] = p->live;
 		v->list[v->n_list++] = (uint16_t)i;
 		for (uint16_t q = 0; p->eth != NULL && q < p->eth->n_rxq; q++)
-			if (!p->eth->parked[q])
+			if (!p->eth->hidden && !p->eth->parked[q])
 				poll_add(v, p, q);
 	}
 	view_publish(&ps->view, v);

@@ -404,6 +404,17 @@ removed_story(void)
 	rig_frame(frame, sizeof(frame), 1);
 	rig_ring_put(in, 0, frame, sizeof(frame));
 	CHECK(rig_turn(0) == 1 && came_out(frame, sizeof(frame), 0));
+	/* Control hears of it: nobody sends to it any more, nor polls it; others go on. */
+	port_device_gone(rig.ports, in);
+	port_device_gone(rig.ports, out);
+	port_device_gone(rig.ports, out);
+	CHECK(!port_connected(out) && port_connected(in));
+	CHECK(port_queue_move(rig.ports, out, 0, 1) == -ERANGE);
+	rig_ring_put(in, 0, frame, sizeof(frame));
+	rig_ring_put(out, 0, frame, sizeof(frame));
+	CHECK(rig_turn(0) == 1 && rig_turn(1) == 0);
+	CHECK(rig_drops(out, DROP_NO_RING) == 1);
+	CHECK(came_out(frame, sizeof(frame), 0));
 	rings_close();
 	rte_dev_event_callback_process("net_ring1", RTE_DEV_EVENT_REMOVE);
 	CHECK(rig.n_changed == before + 1);
