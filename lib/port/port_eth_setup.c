@@ -389,7 +389,9 @@ port_eth_setup(struct port_eth *e, const struct port_opts *opts, char *why, size
 	rc = buffers_create(e, &p);
 	if (rc == 0)
 		rc = start(e, &p);
-	if (rc == 0)
-		promiscuous_set(e);
-	return rc;
+	if (rc < 0)
+		return rc;
+	promiscuous_set(e);
+	port_eth_packet_relax(e, &p.info);
+	return 0;
 }

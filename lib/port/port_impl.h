@@ -108,6 +108,11 @@ int port_eth_refused(const struct rte_devargs *da, int rc, char *why, size_t siz
 
 int port_eth_setup(struct port_eth *e, const struct port_opts *opts, char *why, size_t size);
 
+/* port_eth_packet.c */
+
+/* Has the af_packet driver never wait for its interface; nothing happens for other drivers. */
+void port_eth_packet_relax(const struct port_eth *e, const struct rte_eth_dev_info *info);
+
 /* port_eth_tap.c */
 
 /* What the tap driver is not to see while it opens its queues. */

@@ -318,6 +318,35 @@ refusals_story(void)
 	port_del(rig.ports, tap);
 }
 
+/* The socket that af_packet has on an interface. */
+static int
+packet_socket(unsigned int if_index)
+{
+	for (int fd = 3; fd < 1024; fd++) {
+		struct sockaddr_ll addr = { .sll_family = AF_UNSPEC };
+		socklen_t len = sizeof(addr);
+
+		if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0 &&
+		    addr.sll_family == AF_PACKET && addr.sll_ifindex == (int)if_index)
+			return fd;
+	}
+	return -1;
+}
+
+/* Whatever the driver has on its way, poll() does not wait: a worker would. */
+static void
+packet_story(void)
+{
+	struct port *p = rig_add("p", "net_af_packet0,iface=lo", 1, 0);
+	int fd = packet_socket(if_nametoindex("lo")), size = 0;
+	socklen_t len = sizeof(size);
+
+	CHECK(p != NULL && fd >= 0);
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) == 0 && size >= 1 << 30);
+	if (p != NULL)
+		port_del(rig.ports, p);
+}
+
 /* As many queues as workers; opened and closed often, nothing stays behind. */
 static void
 life_story(void)
@@ -368,6 +397,7 @@ port_eth_tap_stories(void)
 	link_story();
 	gone_story();
 	refusals_story();
+	packet_story();
 	rig_fini();
 	return true;
 }
