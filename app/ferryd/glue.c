@@ -78,7 +78,7 @@ port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac)
 {
 	struct ferryd *d = arg;
 
-	worker_announce(d->workers, port_number(p), mac);
+	worker_announce(d->workers, port_number(p), port_id(p), mac);
 }
 
 const struct port_ops glue_port_ops = {

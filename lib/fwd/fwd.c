@@ -250,7 +250,7 @@ fwd_disarm(struct fwd *f)
 }
 
 void
-fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len)
+fwd_inject(struct fwd *f, uint16_t port, uint32_t id, const uint8_t *data, uint32_t len)
 {
 	struct fwd_frame *fr = &f->frames[0];
 	struct vring_seg rest;
@@ -259,7 +259,7 @@ fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len)
 	views_load(f);
 	f->src = f->ports->ports[port];
 	f->home = f->worker;
-	if (f->src == NULL)
+	if (f->src == NULL || f->src->id != id)
 		return;
 	f->lane = fwd_lane(f, f->src);
 	f->n = 1;

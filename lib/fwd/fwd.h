@@ -66,10 +66,11 @@ void fwd_disarm(struct fwd *f);
 /**
  * Sends a frame of ours out of a port as if its guest had sent it: an announcement.
  *
+ * @param id    port_id() of the port that is meant: one that has its number now sends nothing
  * @param data  frame without virtio-net header; at most 128 bytes
  * @role        worker, online
  */
-void fwd_inject(struct fwd *f, uint16_t port, const uint8_t *data, uint32_t len);
+void fwd_inject(struct fwd *f, uint16_t port, uint32_t id, const uint8_t *data, uint32_t len);
 
 /**
  * Counts what this worker polls at the moment.

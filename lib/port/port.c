@@ -190,6 +190,7 @@ port_create(struct ports *ps, const struct port_opts *opts, struct port **out)
 		return -ENOMEM;
 	p->ports = ps;
 	p->number = (uint16_t)number;
+	p->id = ++ps->last_id;
 	pthread_mutex_init(&p->lock, NULL);
 	rc = opts_copy(&p->opts, opts);
 	if (rc == 0)
@@ -221,6 +222,7 @@ live_create(struct port *p)
 		return -ENOMEM;
 	p->live->number = p->number;
 	p->live->group = p->group;
+	p->live->id = p->id;
 	p->live->type = p->opts.type;
 	p->live->frame_max = (uint32_t)port_mtu(p) + RTE_ETHER_HDR_LEN;
 	p->live->stats = p->stats;
@@ -371,6 +373,12 @@ uint16_t
 port_number(const struct port *p)
 {
 	return p->number;
+}
+
+uint32_t
+port_id(const struct port *p)
+{
+	return p->id;
 }
 
 const struct port_opts *

@@ -87,6 +87,8 @@ struct port *port_next(const struct ports *ps, uint32_t *iter);
 
 const char *port_name(const struct port *p);
 uint16_t port_number(const struct port *p);
+/** Of this port alone: another one that gets its number has another. */
+uint32_t port_id(const struct port *p);
 /** What it was added with; lives as long as the port. */
 const struct port_opts *port_opts(const struct port *p);
 
@@ -154,6 +156,7 @@ port_txq_release(struct port_txq *q)
 struct port_live {
 	uint16_t number;
 	uint16_t group;          /**< 0: none */
+	uint32_t id;             /**< port_id() */
 	enum port_type type;
 	uint32_t frame_max;      /**< bytes of the longest frame that it gives and takes, Ethernet
 				      header counted, tag not */

@@ -41,6 +41,7 @@ struct port {
 	struct port_opts opts;   /* strings are ours */
 	uint16_t number;
 	uint16_t group;
+	uint32_t id;
 	struct stats *stats;
 	struct port_live *live;  /* published; NULL before and after */
 	struct port_live *bare;  /* published instead when the device behind it is gone */
@@ -59,6 +60,7 @@ struct ports {
 	struct swdev_pool *pool;
 	struct port_ops ops;
 	void *ops_arg;
+	uint32_t last_id;
 	struct port *ports[PORT_MAX];
 	char *groups[GROUPS_MAX];          /* names; the index is the number, 0 is none */
 	_Atomic(struct port_view *) view;

@@ -169,6 +169,7 @@ worker_info(const struct worker_set *ws, uint32_t worker, struct worker_info *ou
 struct announcement {
 	struct worker_set *set;
 	uint16_t port;
+	uint32_t id;             /* of the port: its number may be another's when the mail is read */
 	uint8_t frame[RARP_LEN];
 };
 
@@ -177,7 +178,8 @@ announce(uint32_t worker, void *arg)
 {
 	struct announcement *a = arg;
 
-	fwd_inject(a->set->workers[worker].fwd, a->port, a->frame, sizeof(a->frame));
+	fwd_inject(a->set->workers[worker].fwd, a->port, a->id, a->frame,
+		   sizeof(a->frame));
 	free(a);
 }
 
@@ -200,7 +202,7 @@ rarp_fill(uint8_t *frame, const struct rte_ether_addr *mac)
 }
 
 void
-worker_announce(struct worker_set *ws, uint16_t port, const struct rte_ether_addr *mac)
+worker_announce(struct worker_set *ws, uint16_t port, uint32_t id, const struct rte_ether_addr *mac)
 {
 	struct announcement *a = calloc(1, sizeof(*a));
 
@@ -208,6 +210,7 @@ worker_announce(struct worker_set *ws, uint16_t port, const struct rte_ether_add
 		return;
 	a->set = ws;
 	a->port = port;
+	a->id = id;
 	rarp_fill(a->frame, mac);
 	mail_send(ws->cross, 0, announce, a);
 }

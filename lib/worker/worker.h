@@ -59,8 +59,10 @@ int worker_info(const struct worker_set *ws, uint32_t worker, struct worker_info
 /**
  * Has a port's worker announce an address as if the guest had sent it (RARP, RFC 903).
  *
+ * @param id  port_id(): a port that has taken the number over meanwhile announces nothing
  * @role  any but a worker
  */
-void worker_announce(struct worker_set *ws, uint16_t port, const struct rte_ether_addr *mac);
+void worker_announce(struct worker_set *ws, uint16_t port, uint32_t id,
+		     const struct rte_ether_addr *mac);
 
 #endif

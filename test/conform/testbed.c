@@ -49,7 +49,7 @@ ports_make(struct testbed *b, const struct testbed_opts *opts)
 
 		rc = stats_create(opts->n_workers, &b->stats[i]);
 		ps->lives[i] = (struct port_live){
-			.number = i, .group = opts->ports[i].group, .type = PORT_VHOST_USER,
+			.number = i, .id = TESTBED_PORT_ID(i), .group = opts->ports[i].group, .type = PORT_VHOST_USER,
 			.frame_max = (mtu > 0 ? mtu : 65535u) + RTE_ETHER_HDR_LEN,
 			.stats = b->stats[i],
 		};

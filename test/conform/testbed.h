@@ -18,6 +18,7 @@
 #include "worker.h"
 
 #define TESTBED_PORTS  8
+#define TESTBED_PORT_ID(number) ((number) + 1000u)
 #define TESTBED_EVENTS 256
 
 struct testbed_opts {

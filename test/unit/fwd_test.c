@@ -255,14 +255,17 @@ injected(void)
 	create();
 	memset(frame, 0xff, 6);
 	mac_of(frame + 6, 50);
-	fwd_inject(rig.bed.fwds[0], 2, frame, sizeof(frame));
+	fwd_inject(rig.bed.fwds[0], 2, TESTBED_PORT_ID(2), frame, sizeof(frame));
 	testbed_control(&rig.bed);
 	CHECK(rig_recv(&rig, 0, NULL) == 60 && rig_recv(&rig, 1, NULL) == 60);
 	CHECK(rig_recv(&rig, 3, NULL) == 0 && rig_recv(&rig, 2, NULL) == 0);
 	CHECK(heard_by(0, 0, 50) == P(2));
 	memset(frame + 6, 0, 6);
 	drops = testbed_drop(&rig.bed, 2, DROP_BAD_SRC);
-	fwd_inject(rig.bed.fwds[0], 2, frame, sizeof(frame));
+	fwd_inject(rig.bed.fwds[0], 2, TESTBED_PORT_ID(2), frame, sizeof(frame));
+	CHECK(testbed_drop(&rig.bed, 2, DROP_BAD_SRC) == drops + 1);
+	/* What was meant for a port that had the number before goes nowhere. */
+	fwd_inject(rig.bed.fwds[0], 2, TESTBED_PORT_ID(2) - 1, frame, sizeof(frame));
 	CHECK(testbed_drop(&rig.bed, 2, DROP_BAD_SRC) == drops + 1);
 	rig_destroy(&rig);
 }

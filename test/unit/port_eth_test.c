@@ -90,6 +90,7 @@ life_story(const char *devargs)
 {
 	uint32_t fds = rig_fds(), failed = checks_failed;
 	size_t heap = 0;
+	uint32_t id = 0;
 
 	for (uint32_t i = 0; i < 4; i++) {
 		struct port *p = rig_add("again", devargs, 0, 0);
@@ -100,6 +101,8 @@ life_story(const char *devargs)
 		CHECK_STR(devargs, rig_info(p)->state, "up");
 		CHECK(rig.info.n_rxq == RIG_WORKERS && rig.info.n_txq == RIG_WORKERS);
 		CHECK(!rig.info.rx_interrupts);
+		CHECK(port_number(p) == 0 && port_id(p) != id);
+		id = port_id(p);
 		port_del(rig.ports, p);
 		CHECK(rig_fds() == fds);
 		/* The first time DPDK sets itself up; net_null forgets a little each time. */

@@ -183,11 +183,12 @@ polls_without_kicks(void)
 	testbed_destroy(&bed);
 }
 
-/* An announcement goes out as the guest's own frame. */
+/* An announcement goes out as the guest's own frame, unless its port is another by now. */
 static void
 announces(void)
 {
 	const struct rte_ether_addr mac = { { 0x52, 0x54, 0, 1, 2, 3 } };
+	const struct rte_ether_addr other = { { 0x52, 0x54, 0, 1, 2, 4 } };
 	uint64_t end = clock_ns() + DEADLINE_NS;
 	uint8_t frame[2048];
 	struct side b;
@@ -196,7 +197,8 @@ announces(void)
 	create();
 	b = side_on(1);
 	CHECK(side_start(&b) == 0 && all_asleep());
-	worker_announce(bed.workers, 0, &mac);
+	worker_announce(bed.workers, 0, TESTBED_PORT_ID(0) + 1, &other);
+	worker_announce(bed.workers, 0, TESTBED_PORT_ID(0), &mac);
 	while (len == 0 && clock_ns() < end)
 		len = vmm_guest_recv(b.g, 0, frame, sizeof(frame), NULL);
 	CHECK(len == 60 && memcmp(frame, "\xff\xff\xff\xff\xff\xff", 6) == 0);
