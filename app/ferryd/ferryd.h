@@ -58,6 +58,8 @@ int ferryd_signal(struct ferryd *d, int signo, loop_fn *fn);
 
 /* privileges.c: root's power that a switch does not need goes first of all. */
 int privileges_init(struct ferryd *d);
+/* As many descriptors as we may have: a guest brings two eventfds for each of its rings. */
+int descriptors_init(struct ferryd *d);
 
 /* eal.c: DPDK, with arguments that let any number of processes live side by side. */
 int eal_init(struct ferryd *d);

@@ -235,6 +235,7 @@ config_fini(struct ferryd *d)
 
 static const struct module modules[] = {
 	{ "privileges", false, privileges_init, NULL },
+	{ "descriptors", false, descriptors_init, NULL },
 	{ "eal",        true,  eal_init,     eal_fini },
 	{ "guard",      false, guard_init,   NULL },
 	{ "loop",       false, loop_init,    loop_fini },

@@ -4,10 +4,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 LOG_USE(port);
 
 #define QUEUES_DEFAULT 8
+
+/* Descriptors: of a port its socket and its front-end's connection, of a ring's kick and call the
+ * library's and ours each; and what the process has besides. */
+#define FDS_PORT  2
+#define FDS_PAIR  8
+#define FDS_OTHER 128
 
 static void
 on_quiesce(void *owner, struct vring_pos *pos)
@@ -69,6 +76,30 @@ static const struct session_ops session_ops = {
 	.changed = on_changed,
 };
 
+static unsigned long long
+fds_limit(void)
+{
+	struct rlimit r = { .rlim_cur = RLIM_INFINITY };
+
+	getrlimit(RLIMIT_NOFILE, &r);
+	return r.rlim_cur;
+}
+
+/* A guest that brings more eventfds than there is room for is disconnected, late and far away. */
+static void
+fds_judge(const struct ports *ps)
+{
+	unsigned long long most = FDS_OTHER, limit = fds_limit();
+
+	for (uint32_t i = 0; i < PORT_MAX; i++)
+		if (ps->ports[i] != NULL && ps->ports[i]->opts.type == PORT_VHOST_USER)
+			most += FDS_PORT + FDS_PAIR * ps->ports[i]->opts.n_queues;
+	if (most > limit)
+		LOG_RL(WARNING, "ports may need %llu file descriptors when their guests use all "
+		       "queues, and the limit is %llu: raise it (LimitNOFILE= of the unit, "
+		       "ulimit -n), or give ports fewer queues", most, limit);
+}
+
 static int
 session_refused(const struct port *p, int rc, char *why, size_t size)
 {
@@ -82,6 +113,10 @@ session_refused(const struct port *p, int rc, char *why, size_t size)
 	case -EEXIST:
 		return port_refuse(why, size, rc, "%s: exists and is no socket, ferryd does not "
 				   "replace it", path);
+	case -EMFILE:
+		return port_refuse(why, size, rc, "%s: no file descriptor is left of %llu: raise "
+				   "the limit (LimitNOFILE= of the unit, ulimit -n)", path,
+				   fds_limit());
 	case -ENAMETOOLONG:
 		return port_refuse(why, size, rc, "%s: longer than a socket's path may be", path);
 	}
@@ -104,7 +139,10 @@ port_vhost_start(struct port *p, char *why, size_t size)
 	p->opts.n_queues = n_pairs;
 	opts.features = p->vdev->features;
 	rc = session_create(&opts, &p->session);
-	return rc < 0 ? session_refused(p, rc, why, size) : 0;
+	if (rc < 0)
+		return session_refused(p, rc, why, size);
+	fds_judge(p->ports);
+	return 0;
 }
 
 void

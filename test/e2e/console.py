@@ -257,6 +257,18 @@ def privileges(story):
     expect(daemon.stop() == 0, "exit status")
 
 
+def descriptors(story):
+    """The soft limit of descriptors is raised; where the hard one is too low for its ports it says so."""
+    ports = [arg for i in range(8) for arg in ("--vhost", f"p{i}={story.path(f'p{i}.sock')},queues=8")]
+    daemon = story.switch(*ports, name="ferryd-few", rpc="few.rpc", prefix=["prlimit", "--nofile=300:600"])
+    limits = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text()
+    got = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits).groups()
+    expect(got == ("600", "600"), f"limits {got}")
+    expect(daemon.stop() == 0, "exit status")
+    expect("may need 656 file descriptors" in daemon.log(), "ports for which there is no room")
+    expect("may need 590" not in daemon.log(), "a warning without need")
+
+
 def saved(story, daemon):
     """config.save writes a file from which the same ports come again."""
     path = story.path("saved.json")
@@ -312,6 +324,8 @@ def story(s):
     if os.getuid() == 0:
         with s.check("root's ferryd gives its sockets a mode and a group and drops what it can"):
             privileges(s)
+    with s.check("it takes as many descriptors as it may have, and says when its ports may need more"):
+        descriptors(s)
     with s.check("ferryd -i opens the console on its own terminal"):
         interactive(s)
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,6 +66,26 @@ test_refusals(void)
 		CHECK(err.code == refusals[i].code);
 		json_decref(result);
 	}
+}
+
+/* Without a descriptor for its socket a port is not there, and the error says what helps. */
+static void
+test_descriptors(void)
+{
+	struct rpc_error err = { 0 };
+	struct rlimit before, none;
+	json_t *result = NULL;
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = before;
+	none.rlim_cur = (rlim_t)dup(0);
+	close((int)none.rlim_cur);
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHECK(call("port.add", "{\"name\":\"vm1\",\"type\":\"vhost-user\",\"socket\":\"@/vm1.sock\"}",
+		   &result, &err) == -EMFILE);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(strstr(err.message, "no file descriptor is left") != NULL);
+	CHECK(port_find(rig.sw.ports, "vm1") == NULL);
 }
 
 static void
@@ -254,6 +275,7 @@ main(void)
 	if (rte_eal_init(RTE_DIM(eal), eal) < 0)
 		return 1;
 	rig_start();
+	test_descriptors();
 	test_ports();
 	test_refusals();
 	test_fdb();
