@@ -131,27 +131,58 @@ vring_break(struct vring *r, enum vring_bad why)
 	atomic_store_explicit(&r->bad, why, memory_order_relaxed);
 }
 
+static inline uint16_t
+used_flags(const struct vring_chain *c, bool wrap)
+{
+	return (wrap ? DESC_AVAIL | DESC_USED : 0) | (c->used > 0 ? DESC_WRITE : 0);
+}
+
+/* The driver reads in order, so the first flags hold back the whole batch. */
+static void
+packed_put_first(struct vring *r, const struct vring_chain *c)
+{
+	struct vring_packed_desc *d = &r->packed.desc[r->idx];
+
+	d->id = (uint16_t)c->id;
+	d->len = c->used;
+	r->pending = true;
+	r->head_slot = r->idx;
+	r->head_flags = used_flags(c, r->wrap);
+	packed_advance(r, &r->idx, &r->wrap, c->n_slots);
+	r->unpublished += c->n_slots;
+}
+
+/* Flags and what they vouch for, in one store. */
+static inline void
+packed_word_store(struct vring_packed_desc *d, const struct vring_chain *c, bool wrap)
+{
+	const uint64_t word = (c->elem >> 32 | c->elem << 32) |
+			      (uint64_t)used_flags(c, wrap) << 48;
+
+	__atomic_store_n((uint64_t *)&d->len, word, __ATOMIC_RELEASE);
+}
+
 static void
 packed_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		struct vring_packed_desc *d = &r->packed.desc[r->idx];
-		uint16_t flags = (r->wrap ? DESC_AVAIL | DESC_USED : 0) |
-				 (c[i].used > 0 ? DESC_WRITE : 0);
+	const struct vring_chain *end = c + n;
+	struct vring_packed_desc *desc = r->packed.desc;
+	uint32_t slots = 0;
+	uint16_t idx;
+	bool wrap;
 
-		d->id = c[i].id;
-		d->len = c[i].used;
-		if (likely(r->pending)) {
-			__atomic_store_n(&d->flags, flags, __ATOMIC_RELEASE);
-		} else {
-			/* The driver reads in order, so the first flags hold back the whole batch. */
-			r->pending = true;
-			r->head_slot = r->idx;
-			r->head_flags = flags;
-		}
-		packed_advance(r, &r->idx, &r->wrap, c[i].n_slots);
-		r->unpublished += c[i].n_slots;
+	if (n > 0 && !r->pending)
+		packed_put_first(r, c++);
+	idx = r->idx;
+	wrap = r->wrap;
+	for (; c < end; c++) {
+		packed_word_store(&desc[idx], c, wrap);
+		packed_advance(r, &idx, &wrap, c->n_slots);
+		slots += c->n_slots;
 	}
+	r->idx = idx;
+	r->wrap = wrap;
+	r->unpublished += slots;
 }
 
 static void
@@ -160,12 +191,8 @@ split_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 	struct vring_used_elem *ring = r->split.used->ring;
 	const uint16_t mask = r->size - 1, idx = r->idx;
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct vring_used_elem *e = &ring[(idx + i) & mask];
-
-		e->id = c[i].id;
-		e->len = c[i].used;
-	}
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(&ring[(idx + i) & mask], &c[i].elem, sizeof(c[i].elem));
 	r->idx = (uint16_t)(idx + n);
 	r->unpublished += n;
 }

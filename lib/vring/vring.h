@@ -38,6 +38,8 @@
 /** Room for the longest legal chain and the cuts that region borders make in it. */
 #define VRING_SEGS_MAX (VRING_SIZE_MAX + 4096)
 
+_Static_assert(VRING_SEGS_MAX <= UINT16_MAX, "a chain counts its pieces in 16 bits");
+
 struct vring_split_desc {
 	uint64_t addr;
 	uint32_t len;
@@ -134,11 +136,16 @@ struct vring_seg {
 /** A chain as it was read, once, from the guest. */
 struct vring_chain {
 	struct vring_seg *segs;
-	uint32_t n_segs;
 	uint32_t len;       /**< sum of its pieces; saturates */
-	uint16_t id;        /**< head (split) or buffer id (packed) */
+	uint16_t n_segs;
 	uint16_t n_slots;   /**< ring entries that it takes */
-	uint32_t used;      /**< bytes written, for vring_put_burst(); 0 as it is read */
+	union {
+		struct {
+			uint32_t id;   /**< head (split) or buffer id (packed) */
+			uint32_t used; /**< bytes written, for vring_put_burst(); 0 as read */
+		};
+		uint64_t elem;         /**< both, as a used element has them */
+	};
 };
 
 /** Chains taken by vring_peek() and not yet given back, in ring order; a worker's own, reused. */

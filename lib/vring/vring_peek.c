@@ -5,8 +5,11 @@
 #include <rte_prefetch.h>
 #include <string.h>
 
-/* Descriptors are on their way so many chains ahead. */
-#define PREFETCH 8
+/* Split: so many descriptors are on their way before the first is read. */
+#define RUN_MAX 32
+
+/* Packed: flags that tell a chain of one direct descriptor, available and of its ring's direction. */
+#define PLAIN_FLAGS (DESC_NEXT | DESC_INDIRECT | DESC_WRITE | DESC_AVAIL | DESC_USED)
 
 /* Reads a descriptor once: the guest may rewrite it at any moment.  Both formats have 16 bytes. */
 static inline struct vring_split_desc
@@ -29,6 +32,23 @@ packed_load(const void *p)
 
 	memcpy(&d, &raw, sizeof(d));
 	return d;
+}
+
+/* The second half of a packed descriptor, in one load. */
+struct packed_word {
+	uint32_t len;
+	uint16_t id;
+	uint16_t flags;
+};
+
+static inline struct packed_word
+packed_word_load(const struct vring_packed_desc *d)
+{
+	const uint64_t word = __atomic_load_n((const uint64_t *)&d->len, __ATOMIC_ACQUIRE);
+	struct packed_word w;
+
+	memcpy(&w, &word, sizeof(w));
+	return w;
 }
 
 /* Adds a buffer to the chain, in as many pieces as the guest's memory has here. */
@@ -235,66 +255,69 @@ batch_room(const struct vring *r, const struct vring_batch *b)
 			     b->n_segs + r->size + GMEM_REGIONS_MAX <= VRING_SEGS_MAX);
 }
 
-/* Chains that are sure to fit, were each of one piece. */
+/* Of so many chains, those that are sure to fit, were each of one piece. */
 static inline uint32_t
-batch_left(const struct vring_batch *b)
+run_len(const struct vring_batch *b, uint32_t n, uint32_t max)
 {
-	return RTE_MIN(VRING_CHAINS_MAX - b->n, VRING_SEGS_MAX - b->n_segs);
+	const uint32_t left = RTE_MIN(VRING_CHAINS_MAX - b->n, VRING_SEGS_MAX - b->n_segs);
+
+	n = RTE_MIN(n, left);
+	return RTE_MIN(n, max);
 }
 
 /* What a run of plain chains needs to know of its ring, in registers. */
 struct plain {
-	const struct gmem *mem;
-	struct gmem_region first; /* which is the only one of most guests */
+	uint64_t gpa, size; /* of the first region, which is the only one of most guests */
+	uint8_t *host;
 	uint32_t hdr_len;
-	uint16_t flags;
+	const struct gmem *mem;
 };
 
 static inline struct plain
 plain_of(const struct vring *r)
 {
-	return (struct plain){ .mem = r->mem, .first = r->mem->regions[0], .hdr_len = r->hdr_len,
-			       .flags = r->writable ? DESC_WRITE : 0 };
+	const struct gmem_region *first = &r->mem->regions[0];
+
+	return (struct plain){ .mem = r->mem, .gpa = first->gpa, .size = first->size,
+			       .host = first->host, .hdr_len = r->hdr_len };
 }
 
-static inline uint8_t *
-plain_at(struct plain p, gpa_t gpa, uint32_t len)
+static inline bool
+plain_at(const struct plain *p, uint64_t gpa, uint32_t len, uint8_t **host)
 {
-	uint64_t off = gpa.v - p.first.gpa;
+	uint64_t end;
 
-	if (likely(off < p.first.size) && likely(len <= p.first.size - off))
-		return p.first.host + off;
-	return gmem_at(p.mem, gpa, len);
+	*host = p->host + (gpa - p->gpa);
+	if (likely(!__builtin_add_overflow(gpa - p->gpa, len, &end)) && likely(end <= p->size))
+		return true;
+	*host = gmem_at(p->mem, (gpa_t){ gpa }, len);
+	return *host != NULL;
 }
 
 /*
- * Fills in the chain that most are: one direct descriptor, whole in one region.  False: it is not
- * that, or it is bad; whoever walks it then reads and judges it anew.
+ * Fills in the chain that most are: one direct descriptor, whole in one region; the caller has seen
+ * in its flags that it is one.  False: it is not that, or it is bad; whoever walks it then reads
+ * and judges it anew.
  */
 static inline bool
-chain_plain(struct plain p, struct vring_chain *c, struct vring_seg *s, gpa_t gpa, uint32_t len,
-	    uint16_t flags, uint16_t id)
+chain_plain(const struct plain *p, struct vring_chain *c, struct vring_seg *s, uint64_t gpa,
+	    uint32_t len, uint16_t id)
 {
 	uint8_t *host;
 
-	if (unlikely((flags & (DESC_NEXT | DESC_INDIRECT | DESC_WRITE)) != p.flags) ||
-	    unlikely(len < p.hdr_len))
-		return false;
-	host = plain_at(p, gpa, len);
-	if (unlikely(host == NULL))
+	if (unlikely(len < p->hdr_len) || unlikely(!plain_at(p, gpa, len, &host)))
 		return false;
 	/* With the virtio-net header in front the smallest frame takes two lines. */
 	rte_prefetch0(host);
 	rte_prefetch0(host + RTE_CACHE_LINE_SIZE);
 	s->host = host;
-	s->gpa = gpa;
+	s->gpa.v = gpa;
 	s->len = len;
 	c->segs = s;
-	c->n_segs = 1;
 	c->len = len;
-	c->id = id;
+	c->n_segs = 1;
 	c->n_slots = 1;
-	c->used = 0;
+	c->elem = id;
 	return true;
 }
 
@@ -328,34 +351,46 @@ split_head(const struct vring_avail *avail, uint16_t at)
 	return __atomic_load_n(&avail->ring[at], __ATOMIC_RELAXED);
 }
 
-/* Adds plain chains up to the first that is not.  @return chains */
-static __rte_noinline uint32_t
+/* What the heads name is on its way; it may be of no chain yet, and is not looked at. */
+static inline void
+heads_prefetch(const struct vring_split_desc *table, const uint16_t *heads, uint32_t n,
+	       uint32_t mask)
+{
+	for (uint32_t i = 0; i < n; i++)
+		rte_prefetch0(&table[__atomic_load_n(&heads[i], __ATOMIC_RELAXED) & mask]);
+}
+
+/*
+ * Adds plain chains up to the first that is not, not past the end of the ring and no more than are
+ * on their way.
+ */
+static __rte_noinline void
 split_run(const struct vring *r, struct vring_batch *b, uint32_t n)
 {
 	const struct plain p = plain_of(r);
 	const struct vring_split_desc *table = r->split.desc;
-	const struct vring_avail *avail = r->split.avail;
-	const uint16_t mask = r->size - 1, next = b->next;
+	const uint32_t size = r->size, mask = size - 1, at = b->next & mask;
+	const uint16_t *heads = &r->split.avail->ring[at], *end;
+	const uint16_t flags = r->writable ? DESC_WRITE : 0;
 	struct vring_chain *c = &b->chains[b->n];
 	struct vring_seg *s = &b->segs[b->n_segs];
-	uint32_t i;
 
-	n = RTE_MIN(n, batch_left(b));
-	for (i = 0; i < n; i++) {
-		const uint16_t head = split_head(avail, (next + i) & mask);
+	n = run_len(b, n, RTE_MIN(size - at, (uint32_t)RUN_MAX));
+	heads_prefetch(table, heads, n, mask);
+	for (end = heads + n; heads < end; heads++) {
+		const uint32_t head = __atomic_load_n(heads, __ATOMIC_RELAXED);
 		struct vring_split_desc d;
 
-		/* What it names may be of no chain yet: it is not looked at. */
-		rte_prefetch0(&table[split_head(avail, (next + i + PREFETCH) & mask) & mask]);
-		if (unlikely(head > mask))
+		if (unlikely(head >= size))
 			break;
 		d = desc_load(&table[head]);
-		if (!chain_plain(p, c++, s++, (gpa_t){ d.addr }, d.len, d.flags, head))
+		if (unlikely((d.flags & (DESC_NEXT | DESC_INDIRECT | DESC_WRITE)) != flags) ||
+		    !chain_plain(&p, c++, s++, d.addr, d.len, head))
 			break;
 	}
-	batch_grow(b, i);
-	b->next += i;
-	return i;
+	n -= (uint32_t)(end - heads);
+	batch_grow(b, n);
+	b->next += n;
 }
 
 static bool
@@ -377,46 +412,42 @@ split_chain(struct vring *r, struct vring_batch *b)
 static uint32_t
 split_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 {
-	uint32_t n = split_ready(r, b->next, max);
-	uint32_t before = b->n;
+	const uint32_t before = b->n, end = before + split_ready(r, b->next, max);
 
-	for (;;) {
-		split_run(r, b, n - (b->n - before));
-		if (b->n - before == n || !split_chain(r, b))
-			return b->n - before;
+	for (uint32_t n = before; n < end; n = b->n) {
+		split_run(r, b, end - n);
+		if (b->n == n && !split_chain(r, b))
+			break;
 	}
+	return b->n - before;
 }
 
-static __rte_noinline uint32_t
+/*
+ * Adds plain chains up to the first that is not, and not past the end of the ring.  One load of
+ * eight bytes has a descriptor's flags and what they vouch for, so that nothing else need be asked
+ * before it is known to be available; the address is read behind it.
+ */
+static __rte_noinline void
 packed_run(const struct vring *r, struct vring_batch *b, uint32_t n)
 {
 	const struct plain p = plain_of(r);
-	const struct vring_packed_desc *at = r->packed.desc;
+	const struct vring_packed_desc *d = &r->packed.desc[b->next], *end;
+	const uint16_t flags = (r->writable ? DESC_WRITE : 0) | (b->next_wrap ? DESC_AVAIL : DESC_USED);
 	struct vring_chain *c = &b->chains[b->n];
 	struct vring_seg *s = &b->segs[b->n_segs];
-	const uint16_t size = r->size;
-	uint16_t slot = b->next;
-	bool wrap = b->next_wrap;
-	uint32_t i;
 
-	n = RTE_MIN(n, batch_left(b));
-	for (i = 0; i < n; i++) {
-		struct vring_packed_desc d;
+	n = run_len(b, n, r->size - b->next);
+	for (end = d + n; d < end; d++) {
+		const struct packed_word w = packed_word_load(d);
 
-		if (!packed_available(__atomic_load_n(&at[slot].flags, __ATOMIC_ACQUIRE), wrap))
+		if ((w.flags & PLAIN_FLAGS) != flags ||
+		    !chain_plain(&p, c++, s++, __atomic_load_n(&d->addr, __ATOMIC_RELAXED), w.len,
+				 w.id))
 			break;
-		d = packed_load(&at[slot]);
-		if (!chain_plain(p, c++, s++, (gpa_t){ d.addr }, d.len, d.flags, d.id))
-			break;
-		if (unlikely(++slot == size)) {
-			slot = 0;
-			wrap = !wrap;
-		}
 	}
-	batch_grow(b, i);
-	b->next = slot;
-	b->next_wrap = wrap;
-	return i;
+	n -= (uint32_t)(end - d);
+	batch_grow(b, n);
+	packed_advance(r, &b->next, &b->next_wrap, (uint16_t)n);
 }
 
 static bool
@@ -438,13 +469,14 @@ packed_chain(struct vring *r, struct vring_batch *b)
 static uint32_t
 packed_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 {
-	uint32_t before = b->n;
+	const uint32_t before = b->n, end = before + max;
 
-	for (;;) {
-		packed_run(r, b, max - (b->n - before));
-		if (b->n - before == max || !packed_chain(r, b))
-			return b->n - before;
+	for (uint32_t n = before; n < end; n = b->n) {
+		packed_run(r, b, end - n);
+		if (b->n == n && !packed_chain(r, b))
+			break;
 	}
+	return b->n - before;
 }
 
 uint32_t
