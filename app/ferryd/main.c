@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ferryd.h"
+#include "dirty_fault.h"
 #include "gmem.h"
 #include "log.h"
 
@@ -302,6 +303,7 @@ main(int argc, char **argv)
 	static struct ferryd d;
 	int status = 2;
 
+	dirty_fault_init();
 	switch (options_parse(argc, argv, &d.opts)) {
 	case OPTIONS_DONE:
 		status = EXIT_SUCCESS;

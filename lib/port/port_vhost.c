@@ -50,6 +50,14 @@ on_ring_set(void *owner, uint16_t qid, const struct vdev_ring_set *how)
 	return p->running ? vdev_ring_set(p->vdev, qid, how) : 0;
 }
 
+static int
+on_log_set(void *owner, const struct dirty *log)
+{
+	struct port *p = owner;
+
+	return p->running ? vdev_log_set(p->vdev, log) : 0;
+}
+
 static void
 on_announce(void *owner, const struct rte_ether_addr *mac)
 {
@@ -72,6 +80,7 @@ static const struct session_ops session_ops = {
 	.quiesce = on_quiesce,
 	.run = on_run,
 	.ring_set = on_ring_set,
+	.log_set = on_log_set,
 	.announce = on_announce,
 	.changed = on_changed,
 };
@@ -138,6 +147,7 @@ port_vhost_start(struct port *p, char *why, size_t size)
 		return port_refuse(why, size, rc, "%s: %s", p->opts.name, strerror(-rc));
 	p->opts.n_queues = n_pairs;
 	opts.features = p->vdev->features;
+	opts.can_log = p->vdev->can_log;
 	rc = session_create(&opts, &p->session);
 	if (rc < 0)
 		return session_refused(p, rc, why, size);

@@ -17,16 +17,16 @@ LOG_USE(session);
 
 /* Offered by the library, done by nobody here. */
 #define FEATURES_NEVER \
-	(1ULL << VHOST_F_LOG_ALL | 1ULL << VIRTIO_F_ACCESS_PLATFORM | \
+	(1ULL << VIRTIO_F_ACCESS_PLATFORM | \
 	 1ULL << VIRTIO_NET_F_GSO | 1ULL << VIRTIO_NET_F_HOST_UFO | \
 	 1ULL << VIRTIO_NET_F_GUEST_UFO)
 
-/* No back-end channel (so no host notifiers), no log, no in-flight set: the requests that belong
- * to them are not in the table of session_hook.c either. */
+/* No back-end channel (so no host notifiers), no in-flight set: the requests that belong to them
+ * are not in the table of session_hook.c either. */
 #define PROTOCOL_FEATURES \
 	(1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_RARP | \
 	 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ULL << VHOST_USER_PROTOCOL_F_NET_MTU | \
-	 1ULL << VHOST_USER_PROTOCOL_F_STATUS)
+	 1ULL << VHOST_USER_PROTOCOL_F_STATUS | 1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD)
 
 /*
  * The library tells every message at INFO, several lines each.  Who has asked for another level
@@ -59,6 +59,8 @@ features_offered(const struct session_opts *opts)
 		features |= 1ULL << VIRTIO_NET_F_MQ;
 	if (opts->mtu != 0)
 		features |= 1ULL << VIRTIO_NET_F_MTU;
+	if (opts->can_log)
+		features |= 1ULL << VHOST_F_LOG_ALL;
 	return features & ~FEATURES_NEVER;
 }
 
@@ -69,6 +71,8 @@ protocol_features_offered(const struct session_opts *opts)
 
 	if (opts->mtu == 0)
 		features &= ~(1ULL << VHOST_USER_PROTOCOL_F_NET_MTU);
+	if (!opts->can_log)
+		features &= ~(1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD);
 	return features;
 }
 
@@ -267,6 +271,8 @@ session_info(const struct session *s, struct session_info *out)
 	out->protocol_features = s->protocol_features;
 	out->n_rings = s->n_rings;
 	memcpy(out->rings, s->rings, s->n_rings * sizeof(*s->rings));
+	out->logging = session_logging(s);
+	out->log_bytes = s->log != NULL ? s->log->n_pages / 8 : 0;
 	if (s->mem == NULL)
 		return;
 	out->n_regions = s->mem->n_regions;

@@ -49,6 +49,9 @@ struct session_ops {
 	/** Enabled bit or descriptors of a running ring have changed. */
 	int (*ring_set)(void *owner, uint16_t qid, const struct vdev_ring_set *how);
 
+	/** Logs every write after return; NULL: none.  @return as vdev_log_set() */
+	int (*log_set)(void *owner, const struct dirty *log);
+
 	/** The front-end asks to announce its guest's address (SEND_RARP), whatever the rings do. */
 	void (*announce)(void *owner, const struct rte_ether_addr *mac);
 
@@ -63,6 +66,7 @@ struct session_opts {
 	uint16_t port;           /**< number of the port, for guest memory and logs */
 	const char *name;        /**< name of the port, for logs */
 	uint64_t features;       /**< virtio features that may be offered: those of the provider */
+	bool can_log;            /**< the provider logs writes: migration may be offered */
 	uint16_t mtu;            /**< offered with VIRTIO_NET_F_MTU; 0: not offered */
 	mode_t mode;             /**< of the socket file; 0: as the umask has it */
 	gid_t group;             /**< of the socket file; (gid_t)-1: unchanged */
@@ -81,6 +85,8 @@ struct session_info {
 	uint64_t protocol_features;
 	uint16_t n_rings;
 	struct vdev_ring rings[VDEV_RINGS_MAX];
+	bool logging;              /**< the front-end has asked for the dirty log */
+	uint64_t log_bytes;        /**< of the log that it has given; 0: none */
 	uint32_t n_regions;
 	struct gmem_region regions[GMEM_REGIONS_MAX];
 };

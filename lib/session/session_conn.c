@@ -190,6 +190,7 @@ session_disconnect(struct session *s)
 	session_open_end(s);
 	session_rings_forget(s, 0);
 	session_mem_drop(s);
+	session_log_drop(s);
 	session_conn_end(s); /* not before the guest's memory is let go of */
 	session_fd_drop(&s->connfd);
 	s->vid = -1;

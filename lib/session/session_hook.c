@@ -16,7 +16,7 @@ struct rule {
 	const char *name;
 	uint8_t body;                                /* bytes of payload at least */
 	enum { RING_NONE, RING_STATE, RING_U64 } ring; /* where the payload names a ring */
-	enum { FDS_NONE, FDS_EVENT, FDS_MEMORY } fds;
+	enum { FDS_NONE, FDS_EVENT, FDS_LOG, FDS_MEMORY } fds;
 	int (*pre)(struct session *s, const struct vhu_msg_context *m);
 	void (*post)(struct session *s, const struct vhu_msg_context *m);
 };
@@ -29,7 +29,8 @@ features_pre(struct session *s, const struct vhu_msg_context *m)
 	if ((features & ~s->offered) != 0)
 		return session_refuse(s, "features %#" PRIx64 " were not offered",
 				      features & ~s->offered);
-	if (features != s->features ||
+	/* Logging alone is switched while the rings run. */
+	if (((features ^ s->features) & ~(1ULL << VHOST_F_LOG_ALL)) != 0 ||
 	    ((features & (1ULL << VIRTIO_NET_F_MQ)) == 0 && s->n_rings > 2))
 		session_hold(s);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -39,7 +40,11 @@ features_pre(struct session *s, const struct vhu_msg_context *m)
 static void
 features_post(struct session *s, const struct vhu_msg_context *m)
 {
+	bool logging = session_logging(s);
+
 	s->features = m->payload.u64;
+	if (logging != session_logging(s))
+		session_log_switch(s);
 	if ((s->features & (1ULL << VIRTIO_NET_F_MQ)) == 0)
 		session_rings_forget(s, 2);
 }
@@ -101,6 +106,8 @@ static const struct rule rules[VHU_REQUESTS] = {
 	[VHU_RESET_OWNER] = { "RESET_OWNER", 0, RING_NONE, FDS_NONE, reset_owner_pre, NULL },
 	[VHU_SET_MEM_TABLE] = { "SET_MEM_TABLE", 8, RING_NONE, FDS_MEMORY,
 				session_mem_pre, session_mem_post },
+	[VHU_SET_LOG_BASE] = { "SET_LOG_BASE", sizeof(struct vhu_log), RING_NONE, FDS_LOG,
+			       session_log_pre, NULL },
 	[VHU_SET_VRING_NUM] = { "SET_VRING_NUM", 8, RING_STATE, FDS_NONE,
 				session_num_pre, session_num_post },
 	[VHU_SET_VRING_ADDR] = { "SET_VRING_ADDR", 40, RING_STATE, FDS_NONE,
@@ -144,13 +151,14 @@ session_open_end(struct session *s)
 static int
 fds_check(struct session *s, const struct rule *rule, const struct vhu_msg_context *m)
 {
-	int expected = rule->fds == FDS_EVENT && (m->payload.u64 & VHU_RING_NOFD) == 0;
+	bool event = rule->fds == FDS_EVENT && (m->payload.u64 & VHU_RING_NOFD) == 0;
+	int expected = event || rule->fds == FDS_LOG;
 
 	if (rule->fds == FDS_MEMORY) /* as many as regions: its handler counts them */
 		return 0;
 	if (m->fd_num != expected)
 		return session_refuse(s, "%s with %d descriptors", rule->name, m->fd_num);
-	if (expected == 1 && !session_fd_is_event(m->fds[0]))
+	if (event && !session_fd_is_event(m->fds[0]))
 		return session_refuse(s, "%s: descriptor is not an eventfd", rule->name);
 	return 0;
 }

@@ -12,6 +12,7 @@
  *   session_hook.c  messages: checks and dispatch, before and after the library
  *   session_ring.c  what messages say about rings
  *   session_mem.c   what messages say about memory
+ *   session_log.c   what messages say about the dirty log
  *   session_run.c   quiesce, run, state
  *   session_fd.c    descriptors that came with a message
  *   session_recv.c  descriptors that the library would forget
@@ -64,6 +65,7 @@ struct session {
 	int taken;                 /* eventfd that came with it; -1: none */
 
 	struct gmem *mem;
+	struct dirty *log;         /* as SET_LOG_BASE gave it; our own mapping */
 	bool repair;               /* the mapping that the library keeps has holes filled by us */
 
 	bool running;              /* between run and quiesce */
@@ -145,8 +147,25 @@ void session_rings_settle(struct session *s);
 int session_mem_pre(struct session *s, const struct vhu_msg_context *m);
 void session_mem_post(struct session *s, const struct vhu_msg_context *m);
 void session_mem_drop(struct session *s);
+/* NULL: `size` bytes from `offset` of the file can be mapped; else what is wrong with it. */
+const char *session_file_fault(int fd, uint64_t offset, uint64_t size);
 /* Whether something of the guest's memory has vanished: no run until there is another table. */
 bool session_mem_faulted(const struct session *s);
+
+/* log: the handler of a message, and what it means for a run */
+
+int session_log_pre(struct session *s, const struct vhu_msg_context *m);
+/* Obeys a change of VHOST_F_LOG_ALL while the rings run. */
+void session_log_switch(struct session *s);
+void session_log_drop(struct session *s);
+/* NULL: writes need no log or can be logged; else what is missing. */
+const char *session_log_missing(const struct session *s);
+
+static inline bool
+session_logging(const struct session *s)
+{
+	return (s->features & (1ULL << VHOST_F_LOG_ALL)) != 0;
+}
 
 /* run */
 

@@ -67,8 +67,8 @@ is_local(int fd)
  * The library maps without looking: a file that is shorter than what is announced becomes a
  * SIGBUS at the first touch.
  */
-static const char *
-file_fault(int fd, const struct vhu_region *r)
+const char *
+session_file_fault(int fd, uint64_t offset, uint64_t size)
 {
 	struct stat st;
 	int flags = fcntl(fd, F_GETFL);
@@ -81,7 +81,7 @@ file_fault(int fd, const struct vhu_region *r)
 		return "is in a file that is not open for reading and writing";
 	if (!is_local(fd))
 		return "is in a file system that may keep us waiting";
-	if (r->mmap_offset + r->size > (uint64_t)st.st_size)
+	if (size > (uint64_t)st.st_size || offset > (uint64_t)st.st_size - size)
 		return "leaves its file";
 	return NULL;
 }
@@ -147,7 +147,8 @@ table_check(struct session *s, const struct vhu_msg_context *m)
 		if (fault == NULL)
 			fault = table_fault(t, i);
 		if (fault == NULL)
-			fault = file_fault(m->fds[i], &t->regions[i]);
+			fault = session_file_fault(m->fds[i], t->regions[i].mmap_offset,
+						   t->regions[i].size);
 		if (fault != NULL)
 			return session_refuse(s, "memory region %u %s", i, fault);
 	}

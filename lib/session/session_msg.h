@@ -23,6 +23,7 @@ enum vhu_request {
 	VHU_SET_OWNER = 3,
 	VHU_RESET_OWNER = 4,
 	VHU_SET_MEM_TABLE = 5,
+	VHU_SET_LOG_BASE = 6,
 	VHU_SET_VRING_NUM = 8,
 	VHU_SET_VRING_ADDR = 9,
 	VHU_SET_VRING_BASE = 10,
@@ -65,6 +66,11 @@ struct vhu_memory {
 	struct vhu_region regions[VHU_FDS_MAX];
 } __rte_packed;
 
+struct vhu_log {
+	uint64_t size;
+	uint64_t offset;
+} __rte_packed;
+
 struct vhu_msg_context {
 	uint32_t request;
 	uint32_t flags;
@@ -74,6 +80,7 @@ struct vhu_msg_context {
 		struct vhost_vring_state state;
 		struct vhost_vring_addr addr;
 		struct vhu_memory memory;
+		struct vhu_log log;
 		uint8_t largest[632];
 	} payload;
 	int fds[VHU_FDS_MAX];

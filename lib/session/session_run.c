@@ -63,7 +63,7 @@ static bool
 runnable(const struct session *s)
 {
 	return s->vid >= 0 && !s->dying && s->broken[0] == '\0' && s->mem != NULL &&
-	       n_started(s) != 0;
+	       n_started(s) != 0 && session_log_missing(s) == NULL;
 }
 
 static void
@@ -73,7 +73,8 @@ run(struct session *s)
 		.vid = s->vid,
 		.port = s->opts.port,
 		.mem = s->mem,
-		.features = s->features,
+		.features = s->features & ~(1ULL << VHOST_F_LOG_ALL),
+		.log = session_logging(s) ? s->log : NULL,
 		.n_rings = s->n_rings,
 		.rings = s->rings,
 	};
@@ -129,7 +130,9 @@ waiting_for(const struct session *s)
 		return "no front-end is connected";
 	if (n_started(s) == 0)
 		return "front-end has not started a ring";
-	return "front-end has not announced its memory";
+	if (s->mem == NULL)
+		return "front-end has not announced its memory";
+	return session_log_missing(s);
 }
 
 static enum session_state

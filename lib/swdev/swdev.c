@@ -2,6 +2,9 @@
 #include "swdev_impl.h"
 #include "call.h"
 
+#include <rte_branch_prediction.h>
+#include <rte_cycles.h>
+
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -89,6 +92,7 @@ states_create(struct swdev *d, const struct vdev_cfg *cfg)
 
 	d->n_rings = cfg->n_rings;
 	d->features = cfg->features;
+	d->log = FAULT(RESTARTED) && d->before[1].chains > 0 ? NULL : cfg->log;
 	d->states = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
 	d->started = calloc(RTE_MAX(cfg->n_rings, 1), sizeof(*d->started));
 	if (d->states == NULL || d->started == NULL) {
@@ -106,6 +110,7 @@ ring_prepare(struct swdev *d, const struct vdev_cfg *cfg, uint16_t i, struct swd
 	const struct vring_opts opts = {
 		.mem = cfg->mem, .features = cfg->features, .size = r->size, .writable = i % 2 == 0,
 		.desc = r->desc, .driver = r->driver, .device = r->device, .pos = r->pos, .told = r->told,
+		.log = FAULT(RECEIVE_1) && i % 2 == 0 && i > 0 ? NULL : d->log,
 	};
 	struct swdev_state *state = &d->states[i];
 
@@ -181,6 +186,8 @@ swdev_stop(struct vdev *dev, struct vring_pos *pos)
 		/* Counters only grow, but what counted goes. */
 		d->before[i].chains += d->states[i].chains;
 		d->before[i].calls += d->states[i].calls;
+		d->before[i].pages += d->states[i].ring.pages;
+		d->before[i].rounds += d->states[i].ring.rounds;
 	}
 	states_destroy(d);
 }
@@ -208,7 +215,24 @@ swdev_ring_set(struct vdev *dev, uint16_t qid, const struct vdev_ring_set *how)
 	rings[qid].enabled = how->enabled;
 	rings[qid].kickfd = how->kickfd;
 	rings[qid].callfd = how->callfd;
+	if (FAULT(RING_SET))
+		vring_log_set(&d->states[qid].ring, NULL);
 	return set_replace(d, rings);
+}
+
+/* Marks of before the call may still be under way during it: they are in the old log in time. */
+static int
+swdev_log_set(struct vdev *dev, const struct dirty *log)
+{
+	struct swdev *d = swdev_of(dev);
+
+	if (FAULT(SECOND_LOG) && d->log != NULL && log != NULL)
+		return 0;
+	d->log = log;
+	for (uint16_t i = 0; i < d->n_rings; i++)
+		vring_log_set(&d->states[i].ring, log);
+	pool_wait(d->pool);
+	return 0;
 }
 
 static void
@@ -220,6 +244,12 @@ swdev_kick_all(struct vdev *dev)
 	for (uint16_t i = 0; d->set != NULL && i < d->n_rings; i++)
 		if (d->started[i])
 			call_send(d->set->rings[i].callfd);
+}
+
+static uint64_t
+read64(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
 static int
@@ -239,8 +269,11 @@ swdev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out)
 	out->bad = vring_bad(&state->ring);
 	out->running = out->bad == VRING_BAD_NONE;
 	out->worker = qid % 2 == 1 ? d->workers[qid] : WORKER_NONE;
-	out->chains = d->before[qid].chains + __atomic_load_n(&state->chains, __ATOMIC_RELAXED);
-	out->calls = d->before[qid].calls + __atomic_load_n(&state->calls, __ATOMIC_RELAXED);
+	out->chains = d->before[qid].chains + read64(&state->chains);
+	out->calls = d->before[qid].calls + read64(&state->calls);
+	out->pages = d->before[qid].pages + read64(&state->ring.pages);
+	out->rounds = d->before[qid].rounds + read64(&state->ring.rounds);
+	out->first = read64(&state->first);
 	return 0;
 }
 
@@ -259,6 +292,7 @@ static const struct vdev_ops ops = {
 	.start = swdev_start,
 	.stop = swdev_stop,
 	.ring_set = swdev_ring_set,
+	.log_set = swdev_log_set,
 	.kick_all = swdev_kick_all,
 	.stats = swdev_stats,
 	.destroy = swdev_destroy,
@@ -277,7 +311,7 @@ swdev_create(struct swdev_pool *pool, uint16_t port, uint16_t n_pairs_max, struc
 		return -ENOMEM;
 	d->vdev = (struct vdev){
 		.ops = &ops, .provider = "sw", .features = swdev_features,
-		.n_pairs_max = n_pairs_max, .any_position = true,
+		.n_pairs_max = n_pairs_max, .can_log = true, .any_position = true,
 	};
 	d->pool = pool;
 	d->port = port;
@@ -327,6 +361,8 @@ swdev_publish(const struct swdev_ring *r, uint32_t worker)
 {
 	struct swdev_state *state = r->state;
 
+	if (unlikely(state->first == 0) && state->ring.unpublished > 0)
+		stats_add(&state->first, rte_rdtsc());
 	if (!vring_publish(&state->ring))
 		return;
 	call_send(r->callfd);

@@ -32,6 +32,7 @@ struct swdev_state {
 	struct vring ring;
 	_Atomic uint32_t claim;  /**< receive rings: 0 free, else worker + 1 */
 	bool reported;           /**< EVENT_RING_BROKEN was sent */
+	uint64_t first;          /**< time stamp counter at the first publish; 0: none yet */
 	uint64_t chains;         /**< given back */
 	uint64_t calls;          /**< interrupts sent */
 } __rte_cache_aligned;

@@ -30,9 +30,10 @@ struct swdev {
 	struct swdev_state *states;   /* n_rings, from start to stop */
 	bool *started;                /* n_rings */
 	struct swdev_set *set;        /* published */
+	const struct dirty *log;      /* NULL: not logged */
 	uint16_t n_reserved;          /* rings that the pool has room for; kept over stops */
 	struct {
-		uint64_t chains, calls;
+		uint64_t chains, calls, pages, rounds;
 	} before[VDEV_RINGS_MAX];     /* counted until the last stop */
 	uint16_t workers[VDEV_RINGS_MAX]; /* who polls a transmit ring; kept over restarts */
 	uint16_t homes[VDEV_RINGS_MAX];   /* who polled it first */
@@ -50,6 +51,8 @@ void swdev_set_destroy(struct swdev_set *set);
  */
 int pool_reserve(struct swdev_pool *pool, struct swdev *d, uint16_t n_rings);
 void pool_publish(struct swdev_pool *pool, struct swdev *d, struct swdev_set *set);
+/* Returns after a grace period. */
+void pool_wait(const struct swdev_pool *pool);
 /* Assigns a transmit ring to the worker that has the fewest. */
 uint16_t pool_assign(struct swdev_pool *pool);
 void pool_reassign(struct swdev_pool *pool, uint16_t from, uint16_t to);

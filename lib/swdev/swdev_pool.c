@@ -215,6 +215,12 @@ pool_publish(struct swdev_pool *pool, struct swdev *d, struct swdev_set *set)
 		pool_wake_all(pool);
 }
 
+void
+pool_wait(const struct swdev_pool *pool)
+{
+	cross_wait(pool->cross);
+}
+
 uint16_t
 pool_assign(struct swdev_pool *pool)
 {

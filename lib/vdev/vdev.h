@@ -16,7 +16,7 @@
  * Source   virtio 1.2, 2.7 and 2.8; vhost-user specification, "Ring states"
  */
 
-#include "gmem.h"
+#include "dirty.h"
 #include "vring_bad.h"
 #include "vring_pos.h"
 
@@ -26,7 +26,6 @@
 #define VDEV_RINGS_MAX 256
 
 struct vdev;
-struct dirty;
 
 /**
  * One ring as its guest and front-end describe it.
@@ -57,6 +56,8 @@ struct vdev_cfg {
 	uint16_t n_rings;               /**< length of `rings`; even rings are the guest's receive
 					     rings, odd ones its transmit rings */
 	const struct vdev_ring *rings;  /**< read during the call only */
+	const struct dirty *log;        /**< logs from the first write on; NULL: not logged; lives
+					     until stop() or another log_set() has returned */
 };
 
 /** What ring_set() changes. */
@@ -74,6 +75,10 @@ struct vdev_ring_stats {
 	uint16_t worker;        /**< who polls it; UINT16_MAX: nobody, or a device */
 	uint64_t chains;        /**< chains given back */
 	uint64_t calls;         /**< interrupts sent */
+	uint64_t pages;         /**< pages of guest memory marked in the dirty log that were not */
+	uint64_t rounds;        /**< times that the front-end was seen to have taken the marks */
+	uint64_t first;         /**< time stamp counter at the first chain given back since the
+				     start; 0: none yet */
 };
 
 struct vdev_ops {
@@ -99,9 +104,9 @@ struct vdev_ops {
 	int (*ring_set)(struct vdev *dev, uint16_t qid, const struct vdev_ring_set *how);
 
 	/**
-	 * Logs every guest write after return; NULL stops logging.
+	 * Logs every guest write after return, and none to the log of before; NULL stops logging.
 	 *
-	 * @return  0; -ENOTSUP: see `can_log`
+	 * @return  0; -ENOTSUP: see `can_log`; nothing has changed then
 	 */
 	int (*log_set)(struct vdev *dev, const struct dirty *log);
 

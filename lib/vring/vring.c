@@ -101,6 +101,7 @@ vring_init(struct vring *r, const struct vring_opts *opts)
 	r->device_gpa = opts->device;
 	r->idx = opts->pos.used;
 	r->wrap = opts->pos.used_wrap;
+	vring_log_set(r, opts->log);
 	bad = map(r);
 	if (bad == VRING_BAD_NONE && !r->is_packed)
 		r->idx = __atomic_load_n(&r->split.used->idx, __ATOMIC_ACQUIRE);
@@ -200,10 +201,17 @@ split_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 void
 vring_put_burst(struct vring *r, const struct vring_chain *c, uint32_t n)
 {
+	const struct dirty *log = vring_log(r);
+	const uint16_t slot = r->idx;
+
+	if (FAULT(EARLY_USED))
+		vring_fault_put(r, c, n);
 	if (r->is_packed)
 		packed_put(r, c, n);
 	else
 		split_put(r, c, n);
+	if (unlikely(log != NULL))
+		vring_log_put(r, log, c, n, slot);
 }
 
 void

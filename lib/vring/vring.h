@@ -11,8 +11,10 @@
  * exact position.
  *
  * The order of writes is decided here and nowhere else:
- *   payload (the caller, before vring_put), used element (vring_put), index or first flag
- *   (vring_publish), then the look at the driver's event area (vring_publish).
+ *   payload (the caller, before vring_put), used element and the marks of both in the dirty log
+ *   (vring_put), index or first flag and its mark, then the look at the driver's event area
+ *   (vring_publish).
+ * A caller writes the first `used` bytes of a chain and no others: those are what is marked.
  *
  * Life     vring_init() at a start, then used by one thread at a time until the stop.
  * Threads  the ring's owner of the moment: the worker that polls it or holds its claim.
@@ -20,7 +22,7 @@
  * Source   virtio 1.2, 2.7 (split) and 2.8 (packed)
  */
 
-#include "gmem.h"
+#include "dirty.h"
 #include "vring_bad.h"
 #include "vring_pos.h"
 
@@ -85,6 +87,7 @@ struct vring_opts {
 	gpa_t device;
 	struct vring_pos pos;
 	bool told;          /**< a front-end says that position: check it against the ring */
+	const struct dirty *log; /**< of all writes, those of vring_init() too; NULL: not logged */
 };
 
 struct vring {
@@ -124,6 +127,13 @@ struct vring {
 	_Atomic uint32_t shown;
 
 	gpa_t desc_gpa, driver_gpa, device_gpa;
+
+	/** Session: store, then a grace period; owner: load. */
+	_Atomic(const struct dirty *) log;
+	/** Owner: store; any: read.  Pages that were not marked when they were; how often the page
+	 *  of the index was among them: the front-end had taken the marks away. */
+	uint64_t pages;
+	uint64_t rounds;
 };
 
 /** A piece of a buffer. */
@@ -181,6 +191,13 @@ static inline enum vring_bad
 vring_bad(const struct vring *r)
 {
 	return (enum vring_bad)atomic_load_explicit(&r->bad, memory_order_relaxed);
+}
+
+/** Logs the writes of whoever owns the ring next; of all, after a grace period.  @role any */
+static inline void
+vring_log_set(struct vring *r, const struct dirty *log)
+{
+	atomic_store_explicit(&r->log, log, memory_order_release);
 }
 
 /* taking */

@@ -22,7 +22,8 @@
 	X(DIRECTION, "direction", "descriptor is writable in a transmit ring or not in a receive ring") \
 	X(INDIRECT,  "indirect",  "indirect table is empty, cut, nested, chained or not negotiated") \
 	X(SHORT,     "short",     "chain is shorter than the virtio-net header") \
-	X(MEMORY,    "memory",    "guest memory vanished while it was in use")
+	X(MEMORY,    "memory",    "guest memory vanished while it was in use") \
+	X(LOG,       "log",       "dirty log vanished while it was in use")
 
 enum vring_bad {
 #define X(id, name, text) VRING_BAD_##id,

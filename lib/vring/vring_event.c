@@ -42,12 +42,15 @@ packed_wants_call(const struct vring *r, uint32_t since)
 bool
 vring_publish(struct vring *r)
 {
+	const struct dirty *log = vring_log(r);
 	uint32_t since = r->unpublished;
 	struct vring_pos pos;
 
 	if (since == 0)
 		return false;
 	r->unpublished = 0;
+	if (FAULT(EARLY_INDEX))
+		vring_fault_publish(r);
 	if (r->is_packed) {
 		__atomic_store_n(&r->packed.desc[r->head_slot].flags, r->head_flags, __ATOMIC_RELEASE);
 		r->pending = false;
@@ -57,8 +60,11 @@ vring_publish(struct vring *r)
 	pos = vring_pos(r);
 	atomic_store_explicit(&r->shown, vring_pos_encode(true, &pos), memory_order_relaxed);
 	/* The driver stores its event field, then looks at the ring; we the other way round.  One
-	 * of both sees the other's store only if neither look can pass its own store. */
+	 * of both sees the other's store only if neither look can pass its own store.  Nor may the
+	 * look at the log. */
 	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(log != NULL))
+		vring_log_index(r, log);
 	return r->is_packed ? packed_wants_call(r, since) : split_wants_call(r, since);
 }
 
@@ -94,6 +100,8 @@ available(const struct vring *r)
 bool
 vring_arm(struct vring *r)
 {
+	const struct dirty *log = vring_log(r);
+
 	if (vring_bad(r) != VRING_BAD_NONE)
 		return false;
 	if (r->is_packed)
@@ -102,17 +110,27 @@ vring_arm(struct vring *r)
 		split_arm(r);
 	/* As in vring_publish(), seen from the other side. */
 	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(log != NULL))
+		vring_log_event(r, log, true);
 	return available(r);
 }
 
 void
 vring_disarm(struct vring *r)
 {
+	const struct dirty *log = vring_log(r);
+
 	if (vring_bad(r) != VRING_BAD_NONE)
+		return;
+	/* With a split event index silence needs no store: the driver has passed the last one. */
+	if (!r->is_packed && r->event_idx)
 		return;
 	if (r->is_packed)
 		__atomic_store_n(&r->packed.device->flags, EVENT_DISABLE, __ATOMIC_RELAXED);
-	else if (!r->event_idx)
+	else
 		__atomic_store_n(&r->split.used->flags, USED_NO_NOTIFY, __ATOMIC_RELAXED);
-	/* With a split event index silence needs no store: the driver has passed the last one. */
+	if (unlikely(log != NULL)) {
+		dirty_order();
+		vring_log_event(r, log, false);
+	}
 }

@@ -45,6 +45,31 @@ packed_advance(const struct vring *r, uint16_t *slot, bool *wrap, uint16_t n)
 	*slot = (uint16_t)next;
 }
 
+/*
+ * vring_log.c: marks of what was just written.  The caller has found a log.
+ */
+
+static inline const struct dirty *
+vring_log(const struct vring *r)
+{
+	return atomic_load_explicit(&r->log, memory_order_acquire);
+}
+
+/* Chains given back: their payload and their used elements or descriptors from `slot` on. */
+void vring_log_put(struct vring *r, const struct dirty *log, const struct vring_chain *c,
+		   uint32_t n, uint16_t slot);
+/* The used index or the first flags; the fence is the caller's. */
+void vring_log_index(struct vring *r, const struct dirty *log);
+/* What tells the driver whether to kick; `armed` or disarmed. */
+void vring_log_event(struct vring *r, const struct dirty *log, bool armed);
+/* Seeded faults; without -Dfaults=true the calls are not there. */
+void vring_fault_range(const struct vring *r, gpa_t *gpa, uint64_t *len);
+uint32_t vring_fault_payload(const struct vring *r, const struct vring_chain *c);
+uint32_t vring_fault_pages(gpa_t gpa, uint32_t len);
+void vring_fault_peeked(struct vring *r, const struct vring_batch *b);
+void vring_fault_put(struct vring *r, const struct vring_chain *c, uint32_t n);
+void vring_fault_publish(struct vring *r);
+
 /* Checks a position that was only told, packed, and finds the right one where it cannot be. */
 void vring_settle(struct vring *r);
 

@@ -482,6 +482,8 @@ packed_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 uint32_t
 vring_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 {
+	uint32_t n;
+
 	if (unlikely(atomic_load_explicit(&r->mem->faulted, memory_order_relaxed)))
 		vring_break(r, VRING_BAD_MEMORY);
 	if (unlikely(vring_bad(r) != VRING_BAD_NONE))
@@ -490,5 +492,8 @@ vring_peek(struct vring *r, struct vring_batch *b, uint32_t max)
 		b->next = r->idx;
 		b->next_wrap = r->wrap;
 	}
-	return r->is_packed ? packed_peek(r, b, max) : split_peek(r, b, max);
+	n = r->is_packed ? packed_peek(r, b, max) : split_peek(r, b, max);
+	if (FAULT(EARLY_PAYLOAD))
+		vring_fault_peeked(r, b);
+	return n;
 }

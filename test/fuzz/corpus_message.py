@@ -8,8 +8,8 @@ import struct
     GET_FEATURES, SET_FEATURES, SET_OWNER, RESET_OWNER, SET_MEM_TABLE, SET_VRING_NUM,
     SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR,
     GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE, SEND_RARP,
-    NET_SET_MTU, SET_STATUS, GET_STATUS,
-) = range(20)
+    NET_SET_MTU, SET_STATUS, GET_STATUS, SET_LOG_BASE,
+) = range(21)
 POKE, SHRINK, RECONNECT = 29, 30, 31
 
 # Bits of a message's second byte, and what they put behind its payload.
@@ -75,6 +75,10 @@ def shrink(region, pages, then=b""):
     return bytes([SHRINK, region, pages]) + then
 
 
+def log(size=64, offset=0, how=0, odd=b""):
+    return say(SET_LOG_BASE, bytes([size, offset]), how, odd)
+
+
 def poke(region, at, value):
     return bytes([POKE]) + struct.pack("<BHH", region, at // 2, value)
 
@@ -133,6 +137,16 @@ RUNNING = {
     "ring_set.descriptors-replaced": start()
     + [event(SET_VRING_KICK, 0), event(SET_VRING_CALL, 1), enable(1, 0), enable(1),
        event(SET_VRING_CALL, 0 | NO_FD), event(SET_VRING_KICK, 1 | NO_FD)],
+    "log_set.on-and-off": start() + [log(), features(GOOD | LOG_ALL), features(GOOD)] * 3,
+    "log_set.replaced": start()
+    + [log(), features(GOOD | LOG_ALL), log(20), log(255, 1), log(2, 3), enable(0, 0), enable(0)],
+    "log_set.stop-and-start": start() + [log(), features(GOOD | LOG_ALL), stop(0), stop(1)]
+    + ring(0) + ring(1),
+    "logged.from-the-start": hello(GOOD | LOG_ALL) + [log()] + ring(0) + ring(1),
+    "logged.last": start(2, GOOD | PACKED | LOG_ALL) + [log()],
+    "no_log.for-ever": start() + [features(GOOD | LOG_ALL)] + ring(0),
+    "cover.memory-outgrows-it": start()
+    + [log(2), features(GOOD | LOG_ALL), memory((16, 0, 0), (8, 0, 1)), addr(0), addr(1), log()],
     "announce.before-all": [say(GET_FEATURES), u64(SEND_RARP, 0x0605040302)],
     "announce.not-a-group": start() + [u64(SEND_RARP, 1), u64(SEND_RARP, 0), u64(SEND_RARP, 2)],
     "waiting.kick-without-memory": [features(GOOD), num(0, 16), event(SET_VRING_KICK, 0)],
@@ -146,11 +160,20 @@ RUNNING = {
 
 REFUSED = {
     "unsupported.zero": [say(GET_FEATURES, b"", REQUEST, struct.pack("<I", 0))],
-    "unsupported.log-base": start() + [say(GET_STATUS, b"", REQUEST, struct.pack("<I", 6))],
+    "unsupported.log-fd": start() + [say(GET_STATUS, b"", REQUEST, struct.pack("<I", 7))],
+    "fds.log-without": start() + [log(how=FDS, odd=b"\0")],
+    "fds.log-with-two": start() + [log(how=FDS, odd=bytes([2, MEMORY, MEMORY]))],
+    "file.log-in-a-pipe": start() + [log(how=FDS, odd=bytes([1, PIPE]))],
+    "file.log-in-an-eventfd": start() + [log(how=FDS, odd=bytes([1, EVENT]))],
+    "leaves.log": start() + [log(255, 3, FDS, bytes([1, SMALL]))],
+    "read_only.log": start() + [log(how=FDS, odd=bytes([1, READ_ONLY]))],
+    "cover.log-too-small": start() + [log(1)],
+    "cover.log-last-page": start() + [log(), features(GOOD | LOG_ALL), log(1)],
+    "cut.log": start() + [log(how=SIZE | CUT, odd=struct.pack("<H", 8) + b"\x08")],
     "unsupported.large": [say(GET_FEATURES, b"", REQUEST, struct.pack("<I", 0xFFFFFFFF))],
     "flags.version": [say(GET_FEATURES, b"", FLAGS, struct.pack("<I", 2))],
     "flags.an-answer": [say(GET_FEATURES, b"", FLAGS, struct.pack("<I", 5))],
-    "offer.features": [features(GOOD | LOG_ALL)],
+    "offer.features": [say(SET_FEATURES, b"\0", PAYLOAD, b"\x08" + struct.pack("<Q", 1 << 33))],
     "offer.protocol": [u64(SET_PROTOCOL_FEATURES, 1 << 63)],
     "cut.state": [say(SET_VRING_NUM, struct.pack("<BH", 0, 16), SIZE | CUT,
                       struct.pack("<H", 4) + b"\4")],

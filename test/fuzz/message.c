@@ -33,6 +33,8 @@
 	X(SPLIT, "split", NULL) \
 	X(PACKED, "packed", NULL) \
 	X(RING_SET, "ring_set", NULL) \
+	X(LOG_SET, "log_set", NULL) \
+	X(LOGGED, "logged", NULL) \
 	X(ANNOUNCE, "announce", NULL) \
 	X(WAITING, "waiting", NULL) \
 	X(UNSUPPORTED, "unsupported", "is not supported") \
@@ -53,7 +55,9 @@
 	X(LEAVES, "leaves", "leaves its file") \
 	X(LIBRARY, "library", "librte_vhost failed") \
 	X(MALFORMED, "malformed", "malformed") \
-	X(MEMORY, "memory", "guest memory vanished")
+	X(MEMORY, "memory", "guest memory vanished") \
+	X(COVER, "cover", "does not cover") \
+	X(NO_LOG, "no_log", "has not given the dirty log")
 
 enum {
 #define X(id, name, text) REACH_##id,
@@ -108,6 +112,19 @@ fd_check(int fd)
 	FUZZ_CHECK(fd < 0 || (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
 }
 
+/* Marks the ends of all regions: the log covers them and is mapped. */
+static void
+log_touch(const struct owner *o)
+{
+	for (uint32_t i = 0; o->cfg.log != NULL && i < o->n_regions; i++) {
+		const struct gmem_region *r = &o->regions[i];
+
+		FUZZ_CHECK((r->gpa + r->size - 1) / 4096 < o->cfg.log->n_pages);
+		dirty_mark(o->cfg.log, (gpa_t){ r->gpa }, 1);
+		dirty_mark(o->cfg.log, (gpa_t){ r->gpa + r->size - 1 }, 1);
+	}
+}
+
 /* All that the owner holds between run() and quiesce(), any of it usable at any moment. */
 static void
 hold_check(const struct owner *o)
@@ -120,6 +137,7 @@ hold_check(const struct owner *o)
 			  o->n_regions * sizeof(o->regions[0])) == 0);
 	for (uint32_t i = 0; i < o->n_regions; i++)
 		touch(o->cfg.mem, (gpa_t){ o->regions[i].gpa }, o->regions[i].size);
+	log_touch(o);
 	for (uint16_t i = 0; i < o->cfg.n_rings; i++) {
 		const struct vdev_ring *v = &o->rings[i];
 
@@ -162,6 +180,8 @@ on_run(void *owner, const struct vdev_cfg *cfg)
 	memcpy(o->regions, cfg->mem->regions, sizeof(o->regions));
 	o->running = true;
 	hold_check(o);
+	if (cfg->log != NULL)
+		fuzz_reach(REACH_LOGGED);
 	fuzz_reach(cfg->features >> VIRTIO_F_RING_PACKED & 1 ? REACH_PACKED : REACH_SPLIT);
 	return 0;
 }
@@ -178,6 +198,19 @@ on_ring_set(void *owner, uint16_t qid, const struct vdev_ring_set *how)
 	o->rings[qid].callfd = how->callfd;
 	hold_check(o);
 	fuzz_reach(REACH_RING_SET);
+	return 0;
+}
+
+static int
+on_log_set(void *owner, const struct dirty *log)
+{
+	struct owner *o = owner;
+
+	FUZZ_CHECK(o->running);
+	hold_check(o); /* the old log is mapped until this returns */
+	o->cfg.log = log;
+	hold_check(o);
+	fuzz_reach(REACH_LOG_SET);
 	return 0;
 }
 
@@ -207,7 +240,8 @@ on_changed(void *owner)
 }
 
 static const struct session_ops ops = {
-	.quiesce = on_quiesce, .run = on_run, .ring_set = on_ring_set, .announce = on_announce,
+	.quiesce = on_quiesce, .run = on_run, .ring_set = on_ring_set, .log_set = on_log_set,
+	.announce = on_announce,
 	.changed = on_changed,
 };
 
@@ -215,7 +249,7 @@ static void
 owner_init(struct owner *o, const char *path)
 {
 	struct session_opts opts = {
-		.path = path, .n_pairs_max = PAIRS, .name = "fuzz", .features = FEATURES,
+		.path = path, .n_pairs_max = PAIRS, .name = "fuzz", .features = FEATURES, .can_log = true,
 		.group = (gid_t)-1, .lock = &o->lock, .ops = &ops, .owner = o,
 	};
 

@@ -289,6 +289,17 @@ say_event(struct front *f, struct message *m, struct fuzz_in *in)
 		fd_add(m, fd_open(FD_EVENT));
 }
 
+/* Bytes, each good for 8 pages of guest memory; pages in front of it in its file. */
+static void
+say_log(struct front *f, struct message *m, struct fuzz_in *in)
+{
+	uint64_t size = fuzz_u8(in), offset = fuzz_u8(in) % 4 * 4096ull;
+
+	put64(m, size);
+	put64(m, offset);
+	fd_add(m, file_open(offset + size, false));
+}
+
 static const struct {
 	uint32_t request;
 	void (*say)(struct front *f, struct message *m, struct fuzz_in *in);
@@ -303,7 +314,7 @@ static const struct {
 	{ VHU_SET_PROTOCOL_FEATURES, say_u64 }, { VHU_GET_QUEUE_NUM, say_nothing },
 	{ VHU_SET_VRING_ENABLE, say_ring },     { VHU_SEND_RARP, say_u64 },
 	{ VHU_NET_SET_MTU, say_u64 },           { VHU_SET_STATUS, say_u64 },
-	{ VHU_GET_STATUS, say_nothing },
+	{ VHU_GET_STATUS, say_nothing },        { VHU_SET_LOG_BASE, say_log },
 };
 
 static void

@@ -110,6 +110,17 @@ on_ring_set(void *owner, uint16_t qid, const struct vdev_ring_set *how)
 	return 0;
 }
 
+static int
+on_log_set(void *owner, const struct dirty *log)
+{
+	struct rig *r = owner;
+
+	CHECK(r->running);
+	r->cfg.log = log;
+	told(r, 'L');
+	return r->log_set_rc;
+}
+
 static void
 on_announce(void *owner, const struct rte_ether_addr *mac)
 {
@@ -136,6 +147,7 @@ static const struct session_ops ops = {
 	.quiesce = on_quiesce,
 	.run = on_run,
 	.ring_set = on_ring_set,
+	.log_set = on_log_set,
 	.announce = on_announce,
 	.changed = on_changed,
 };
@@ -144,6 +156,8 @@ static const struct session_ops ops = {
  * The library's thread notices a new socket when its poll() returns, after up to a second.  A
  * connection to a socket that it knows already makes it look now.
  */
+bool rig_can_log;
+
 static struct rig bell;
 
 static bool
@@ -198,6 +212,7 @@ rig_create(struct rig *r, const char *name, bool client, uint16_t pairs)
 		.n_pairs_max = pairs,
 		.name = name,
 		.features = FEATURES,
+		.can_log = rig_can_log,
 		.mode = rig_mode,
 		.group = (gid_t)-1,
 		.lock = &r->lock,

@@ -17,7 +17,7 @@
 #define RIG_RINGS 8
 #define RIG_LOG   256
 
-/** What an owner was told, one letter each: R run, Q quiesce, S ring_set, A announce. */
+/** What an owner was told, one letter each: R run, Q quiesce, S ring_set, L log_set, A announce. */
 struct rig {
 	pthread_mutex_t lock;
 	struct session *session;
@@ -27,6 +27,7 @@ struct rig {
 	bool running;
 	int run_rc;                     /* what run() answers */
 	int ring_set_rc;
+	int log_set_rc;
 	uint32_t n_changed;
 	struct vdev_cfg cfg;            /* of the last run; its rings are: */
 	struct vdev_ring rings[RIG_RINGS];
@@ -75,9 +76,13 @@ extern struct vmm_fault rig_fault;
 /** Mode of the socket files that rig_create() asks for; 0: none. */
 extern mode_t rig_mode;
 
+/** Whether the providers of the sessions that rig_create() makes can log. */
+extern bool rig_can_log;
+
 /* Stories, by file. */
 
 void session_bad_stories(void);
+void session_log_stories(void);
 void session_mem_stories(void);
 void session_path_stories(void);
 

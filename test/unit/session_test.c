@@ -450,6 +450,7 @@ main(int argc, char **argv)
 	rig_story("rings dropped", rings_dropped);
 	rig_story("second refused", second_refused);
 	rig_story("broken and back", broken_and_back);
+	session_log_stories();
 	session_mem_stories();
 	session_path_stories();
 	session_bad_stories();
