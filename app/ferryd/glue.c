@@ -132,7 +132,7 @@ on_second(void *arg)
 
 	lost_changes_find(d);
 	fdb_tick(d->fdb);
-	eventlog_fdb(d->events, d->fdb);
+	eventlog_fdb(d->events, d->fdb, d->ports);
 }
 
 int

@@ -340,18 +340,20 @@ fdb_del(struct fdb *fdb, fdb_key_t key)
 	return 0;
 }
 
+static void
+bump(uint64_t *all, uint64_t *of_port)
+{
+	(*all)++;
+	(*of_port)++;
+}
+
 static int
 learn_new(struct fdb *fdb, fdb_key_t key, uint16_t port)
 {
-	int rc;
+	int rc = slot_insert(fdb, key, port, SLOT_LEARNED);
 
-	if (fdb->n_learned[port] >= fdb->quota) {
-		fdb->stats.refused_quota++;
-		return -EDQUOT;
-	}
-	rc = slot_insert(fdb, key, port, SLOT_LEARNED);
 	if (rc < 0)
-		fdb->stats.refused_full++;
+		bump(&fdb->stats.refused_full, &fdb->ports[port].refused_full);
 	else
 		fdb->stats.learned++;
 	return rc;
@@ -360,16 +362,9 @@ learn_new(struct fdb *fdb, fdb_key_t key, uint16_t port)
 static int
 learn_move(struct fdb *fdb, struct fdb_slot *s, uint16_t port)
 {
-	if (s->state == SLOT_FIXED) {
-		fdb->stats.refused_static++;
-		return -EPERM;
-	}
-	if (fdb->n_learned[port] >= fdb->quota) {
-		fdb->stats.refused_quota++;
-		return -EDQUOT;
-	}
+	fdb->ports[port].moved_from = s->port;
 	slot_move(fdb, s, port, SLOT_LEARNED);
-	fdb->stats.moved++;
+	bump(&fdb->stats.moved, &fdb->ports[port].moved);
 	return 0;
 }
 
@@ -381,12 +376,19 @@ fdb_learn(struct fdb *fdb, fdb_key_t key, uint16_t port)
 	if (check(key, port) < 0)
 		return -EINVAL;
 	s = slot_find(fdb, key);
-	if (s == NULL)
-		return learn_new(fdb, key, port);
-	if (s->port != port)
-		return learn_move(fdb, s, port);
-	s->seen = fdb_now(fdb);
-	return 0;
+	if (s != NULL && s->port == port) {
+		s->seen = fdb_now(fdb);
+		return 0;
+	}
+	if (s != NULL && s->state == SLOT_FIXED) {
+		bump(&fdb->stats.refused_static, &fdb->ports[port].refused_static);
+		return -EPERM;
+	}
+	if (fdb->n_learned[port] >= fdb->quota) {
+		bump(&fdb->stats.refused_quota, &fdb->ports[port].refused_quota);
+		return -EDQUOT;
+	}
+	return s != NULL ? learn_move(fdb, s, port) : learn_new(fdb, key, port);
 }
 
 static uint32_t
@@ -420,6 +422,7 @@ fdb_port_del(struct fdb *fdb, uint16_t port)
 	if (port >= FDB_PORTS_MAX)
 		return 0;
 	atomic_fetch_add(&fdb->tenants[port], 1);
+	memset(&fdb->ports[port], 0, sizeof(fdb->ports[port]));
 	return forget(fdb, port, SLOT_FIXED);
 }
 
@@ -428,4 +431,10 @@ fdb_stats(const struct fdb *fdb, struct fdb_stats *out)
 {
 	*out = fdb->stats;
 	out->quota = fdb->quota;
+}
+
+void
+fdb_port_stats(const struct fdb *fdb, uint16_t port, struct fdb_port_stats *out)
+{
+	*out = fdb->ports[port];
 }

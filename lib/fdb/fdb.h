@@ -127,6 +127,15 @@ struct fdb_stats {
 	uint32_t quota;
 };
 
+/** What of it one port has done; only grow until fdb_port_del(). */
+struct fdb_port_stats {
+	uint64_t moved;          /**< to this port */
+	uint64_t refused_quota;
+	uint64_t refused_full;
+	uint64_t refused_static;
+	uint16_t moved_from;     /**< where the last one of them was */
+};
+
 /**
  * Adds a static entry, or makes a learned one static.
  *
@@ -171,5 +180,8 @@ int fdb_next(const struct fdb *fdb, uint32_t *iter, struct fdb_entry *out);
 void fdb_set(struct fdb *fdb, uint32_t age_s, uint32_t quota);
 
 void fdb_stats(const struct fdb *fdb, struct fdb_stats *out);
+
+/** @param port  below FDB_PORTS_MAX */
+void fdb_port_stats(const struct fdb *fdb, uint16_t port, struct fdb_port_stats *out);
 
 #endif

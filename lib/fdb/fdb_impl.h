@@ -107,6 +107,7 @@ struct fdb {
 	uint32_t quota;
 	uint32_t n_learned[FDB_PORTS_MAX];
 	struct fdb_stats stats;
+	struct fdb_port_stats ports[FDB_PORTS_MAX];
 };
 
 static inline uint32_t

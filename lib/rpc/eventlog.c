@@ -32,7 +32,8 @@ struct eventlog {
 
 	/* control */
 	struct told told[PORT_MAX];
-	struct fdb_stats fdb;
+	struct fdb_port_stats fdb_ports[PORT_MAX];
+	uint64_t fdb_news;                     /* all of theirs, those of former ports too */
 };
 
 int
@@ -94,8 +95,10 @@ eventlog_changed(struct eventlog *l, uint16_t port)
 void
 eventlog_forget(struct eventlog *l, uint16_t port)
 {
-	if (port < PORT_MAX)
-		memset(&l->told[port], 0, sizeof(l->told[port]));
+	if (port >= PORT_MAX)
+		return;
+	memset(&l->told[port], 0, sizeof(l->told[port]));
+	memset(&l->fdb_ports[port], 0, sizeof(l->fdb_ports[port]));
 }
 
 int
@@ -145,26 +148,52 @@ eventlog_look(struct eventlog *l, struct ports *ports, struct port_info *info)
 }
 
 static void
-fdb_line(struct eventlog *l, uint64_t now, uint64_t *before, const char *text)
+fdb_line(struct eventlog *l, const struct port *p, uint64_t n, const char *text)
 {
-	if (now > *before)
-		eventlog_add(l, NULL, "%" PRIu64 " %s", now - *before, text);
+	if (n > 0)
+		eventlog_add(l, port_name(p), "%" PRIu64 " address%s %s", n, n == 1 ? "" : "es", text);
+}
+
+static void
+moved_line(struct eventlog *l, const struct ports *ports, const struct port *p, uint64_t n,
+	   uint16_t from)
+{
+	const struct port *was = port_by_number(ports, from);
+	char text[64];
+
+	snprintf(text, sizeof(text), "moved here%s from %s", n > 1 ? ", the last one" : "",
+		 was != NULL ? port_name(was) : "a port that is gone");
+	fdb_line(l, p, n, text);
+}
+
+static void
+fdb_port(struct eventlog *l, const struct fdb *fdb, const struct ports *ports, const struct port *p)
+{
+	struct fdb_port_stats *before = &l->fdb_ports[port_number(p)], now;
+
+	fdb_port_stats(fdb, port_number(p), &now);
+	moved_line(l, ports, p, now.moved - before->moved, now.moved_from);
+	fdb_line(l, p, now.refused_quota - before->refused_quota,
+		 "not learned: the port has as many as it may");
+	fdb_line(l, p, now.refused_full - before->refused_full, "not learned: the table is full");
+	fdb_line(l, p, now.refused_static - before->refused_static,
+		 "not learned: static on another port");
 	*before = now;
 }
 
 void
-eventlog_fdb(struct eventlog *l, const struct fdb *fdb)
+eventlog_fdb(struct eventlog *l, const struct fdb *fdb, const struct ports *ports)
 {
 	struct fdb_stats now;
+	const struct port *p;
+	uint32_t iter = 0;
+	uint64_t news;
 
 	fdb_stats(fdb, &now);
-	fdb_line(l, now.moved, &l->fdb.moved, "addresses moved to another port");
-	fdb_line(l, now.refused_quota, &l->fdb.refused_quota,
-		 "addresses not learned: their port has as many as it may");
-	fdb_line(l, now.refused_full, &l->fdb.refused_full,
-		 "addresses not learned: the table is full");
-	fdb_line(l, now.refused_static, &l->fdb.refused_static,
-		 "addresses not learned: static on another port");
+	news = now.moved + now.refused_quota + now.refused_full + now.refused_static;
+	while (news != l->fdb_news && (p = port_next(ports, &iter)) != NULL)
+		fdb_port(l, fdb, ports, p);
+	l->fdb_news = news;
 }
 
 int

@@ -45,11 +45,12 @@ void eventlog_add(struct eventlog *l, const char *port, const char *fmt, ...)
  */
 void eventlog_changed(struct eventlog *l, uint16_t port);
 
-/** Forgets what a number's last state was: call it when a port comes and when it goes. */
+/** Forgets what a number's last state was: call it when a port comes and when it goes, there after
+ *  fdb_port_del(). */
 void eventlog_forget(struct eventlog *l, uint16_t port);
 
-/** Adds what has happened to the table since the last call; once a second. */
-void eventlog_fdb(struct eventlog *l, const struct fdb *fdb);
+/** Adds which ports' addresses have moved or were refused since the last call; once a second. */
+void eventlog_fdb(struct eventlog *l, const struct fdb *fdb, const struct ports *ports);
 
 /** Becomes readable when eventlog_look() has something to do. */
 int eventlog_fd(const struct eventlog *l);

@@ -71,6 +71,15 @@ stats(void)
 	return s;
 }
 
+static struct fdb_port_stats
+port_stats(uint16_t port)
+{
+	struct fdb_port_stats s;
+
+	fdb_port_stats(fdb, port, &s);
+	return s;
+}
+
 static void
 tick(uint32_t n)
 {
@@ -137,6 +146,10 @@ test_move(void)
 	assert(see(0, 1, key_of(1)) == 1);
 	assert(find(0, key_of(1)) == 1 && find(1, key_of(1)) == 1);
 	assert(stats().moved == 2 && stats().learned == 1 && stats().n_entries == 1);
+	assert(port_stats(1).moved == 1 && port_stats(1).moved_from == 2);
+	assert(port_stats(2).moved == 1 && port_stats(2).moved_from == 1);
+	fdb_port_del(fdb, 1);
+	assert(port_stats(1).moved == 0 && port_stats(2).moved == 1 && stats().moved == 2);
 }
 
 static void
@@ -175,6 +188,7 @@ test_static(void)
 	assert(see(0, 2, key_of(1)) == 1);
 	assert(find(0, key_of(1)) == 1);
 	assert(stats().refused_static == 2);
+	assert(port_stats(2).refused_static == 2 && port_stats(1).refused_static == 0);
 	tick(1000);
 	assert(fdb_flush(fdb, UINT16_MAX) == 0);
 	assert(find(0, key_of(1)) == 1);
@@ -210,6 +224,7 @@ test_quota(void)
 	assert(fdb_learn(fdb, key_of(1), 1) == 0);
 	assert(fdb_learn(fdb, key_of(3), 2) == 0);
 	assert(stats().refused_quota == 1);
+	assert(port_stats(1).refused_quota == 1 && port_stats(2).refused_quota == 0);
 
 	/* a move leaves the old port's account and enters the new one's */
 	assert(fdb_learn(fdb, key_of(1), 2) == 0);
@@ -349,6 +364,7 @@ test_full(void)
 	assert(fdb_learn(fdb, key_of(n), 1) == -ENOSPC);
 	assert(fdb_add(fdb, key_of(n), 1) == -ENOSPC);
 	assert(stats().refused_full == 1 && stats().n_entries == n);
+	assert(port_stats(1).refused_full == 1);
 	for (uint32_t i = 0; i < n; i++)
 		assert(find(0, key_of(i)) == (int)(i % FDB_PORTS_MAX));
 	assert(fdb_learn(fdb, key_of(3), 900) == 0); /* a move needs no room */

@@ -237,6 +237,51 @@ test_log(void)
 	does("log.set", "{\"file\":\"\"}");
 }
 
+/* What the switch last said of a port. */
+static void
+check_last(const char *port, const char *text)
+{
+	json_t *r = done("event.show", "{}"), *o = json_array_get(r, json_array_size(r) - 1);
+
+	CHECK_STR(text, json_string_value(json_object_get(o, "port")), port);
+	CHECK_STR(port, json_string_value(json_object_get(o, "text")), text);
+	json_decref(r);
+}
+
+/* Addresses that move or are refused are told of with the port that sent from them. */
+static void
+test_fdb_events(void)
+{
+	const uint16_t vm1 = port_number(port_find(rig.sw.ports, "vm1"));
+	const uint16_t vm2 = port_number(port_find(rig.sw.ports, "vm2"));
+	uint64_t number;
+	json_t *r;
+
+	fdb_learn(rig.fdb, 0x525400000091, vm1);
+	fdb_learn(rig.fdb, 0x525400000092, vm1);
+	fdb_learn(rig.fdb, 0x525400000091, vm2);
+	eventlog_fdb(rig.sw.events, rig.fdb, rig.sw.ports);
+	check_last("vm2", "1 address moved here from vm1");
+	fdb_learn(rig.fdb, 0x525400000091, vm1);
+	fdb_learn(rig.fdb, 0x525400000091, vm2);
+	fdb_learn(rig.fdb, 0x525400000092, vm2);
+	eventlog_fdb(rig.sw.events, rig.fdb, rig.sw.ports);
+	check_last("vm2", "2 addresses moved here, the last one from vm1");
+	CHECK(fdb_add(rig.fdb, 0x525400000093, vm2) == 0);
+	fdb_learn(rig.fdb, 0x525400000093, vm1);
+	eventlog_fdb(rig.sw.events, rig.fdb, rig.sw.ports);
+	check_last("vm1", "1 address not learned: static on another port");
+	r = done("event.show", "{}");
+	number = (uint64_t)json_array_size(r);
+	json_decref(r);
+	eventlog_fdb(rig.sw.events, rig.fdb, rig.sw.ports);
+	r = done("event.show", "{}");
+	CHECK(json_array_size(r) == number);
+	json_decref(r);
+	CHECK(fdb_del(rig.fdb, 0x525400000093) == 0);
+	fdb_flush(rig.fdb, UINT16_MAX);
+}
+
 static void
 test_events(void)
 {
@@ -282,6 +327,7 @@ main(void)
 	test_stats();
 	test_capture();
 	test_log();
+	test_fdb_events();
 	test_events();
 	rpc_switch_config_test();
 	rpc_switch_telemetry_test();
