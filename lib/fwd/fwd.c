@@ -47,14 +47,16 @@ fwd_capture(struct fwd *f, const struct port_live *p, enum capture_dir dir,
 static void
 drop_count(struct fwd *f, const struct fwd_frame *fr)
 {
-	stats_drop(fr->drop_lane != NULL ? fr->drop_lane : f->lane, fr->drop, 1);
+	const struct port_live *by;
+
+	by = fr->refused_by == FWD_SOURCE ? f->src : f->ports->ports[fr->refused_by];
+	stats_drop(fwd_lane(f, by), fr->drop, 1);
 }
 
-/* Counts and shows the frames that this turn is done with, dropped or not. */
-void
-fwd_received(struct fwd *f, uint32_t n)
+/* Adds up frames one by one, and does what is to be done for some of them. */
+static uint64_t
+frames_count(struct fwd *f, uint32_t n, bool captured)
 {
-	bool captured = fwd_captured(f, f->src);
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -66,23 +68,18 @@ fwd_received(struct fwd *f, uint32_t n)
 		if (unlikely(fr->drop != DROP_NONE))
 			drop_count(f, fr);
 	}
-	stats_count(f->lane, COUNT_RX_FRAMES, n);
-	stats_count(f->lane, COUNT_RX_BYTES, bytes);
+	return bytes;
 }
 
-/* A burst ends early where it would copy too much in one turn. */
-static void
-burst_cut(struct vring_batch *b)
+/* Counts and shows the frames that this turn is done with, dropped or not. */
+void
+fwd_received(struct fwd *f, uint32_t n)
 {
-	uint64_t bytes = 0;
+	const bool captured = fwd_captured(f, f->src);
+	const bool added = f->even && n == f->n && !captured;
 
-	for (uint32_t i = 0; i < b->n; i++) {
-		bytes += b->chains[i].len;
-		if (bytes > FWD_BYTES && i > 0) {
-			b->n = i;
-			return;
-		}
-	}
+	stats_count(f->lane, COUNT_RX_BYTES, likely(added) ? f->bytes : frames_count(f, n, captured));
+	stats_count(f->lane, COUNT_RX_FRAMES, n);
 }
 
 static void
@@ -91,6 +88,7 @@ all_drop(struct fwd *f, enum drop why)
 	for (uint32_t i = 0; i < f->n; i++)
 		f->frames[i].drop = why;
 	f->n_groups = 0;
+	f->even = false;
 }
 
 static void
@@ -118,7 +116,6 @@ ring_turn(struct fwd *f, const struct swdev_ring *r, bool *left)
 	if (unlikely(f->src == NULL))
 		return 0;
 	f->lane = fwd_lane(f, f->src);
-	burst_cut(&f->tx);
 	fwd_frames_read(f, ring->hdr_len);
 	if (likely(r->enabled))
 		fwd_classify(f);
@@ -266,8 +263,10 @@ fwd_inject(struct fwd *f, uint16_t port, uint32_t id, const uint8_t *data, uint3
 	fwd_frame_set(fr, data, len, &rest);
 	fwd_classify(f);
 	cut = fwd_groups_claim(f);
-	if (cut == 0)
+	if (cut == 0) {
 		fr->drop = DROP_BUSY;
+		f->even = false;
+	}
 	fwd_received(f, 1);
 	fwd_groups_deliver(f, cut);
 }

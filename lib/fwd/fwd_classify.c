@@ -68,36 +68,8 @@ fwd_allowed(const struct fwd *f, const struct port_live *to, const struct fwd_fr
 	return d == DROP_NONE && unlikely(too_long(fr, to)) ? DROP_TOO_LONG : d;
 }
 
-static inline enum drop
-check(const struct fwd *f, struct fwd_frame *fr, uint64_t dst, uint64_t src)
-{
-	if (unlikely((src & GROUP_BIT) != 0 || src == 0))
-		return DROP_BAD_SRC;
-	if (unlikely((dst & ~0xfULL) == RESERVED))
-		return DROP_RESERVED;
-	return unlikely(too_long(fr, f->src)) ? DROP_TOO_LONG : DROP_NONE;
-}
-
-/* Keys and all that the frame alone decides. */
-static inline void
-frame_keys(struct fwd *f, uint32_t i)
-{
-	struct fwd_frame *fr = &f->frames[i];
-	uint64_t dst, src;
-
-	if (unlikely(fr->drop != DROP_NONE))
-		return;
-	if (unlikely(fr->len < RTE_ETHER_HDR_LEN)) {
-		fr->drop = DROP_RUNT;
-		return;
-	}
-	dst = mac_load(fr->snap);
-	src = mac_load(fr->snap + RTE_ETHER_ADDR_LEN);
-	fr->vlan = tagged(fr) ? (fr->snap[14] << 8 | fr->snap[15]) & VLAN_ID_MASK : 0;
-	f->dst_keys[i] = (uint64_t)fr->vlan << 48 | dst;
-	f->src_keys[i] = (uint64_t)fr->vlan << 48 | src;
-	fr->drop = check(f, fr, dst, src);
-}
+/* A burst is mostly of few flows: what was among the last few keys is not looked up again. */
+#define KEYS_BACK 4
 
 /* What is the same for all frames of the burst that go to one port. */
 struct target {
@@ -106,22 +78,55 @@ struct target {
 	struct fwd_group *group;    /* of all of them; NULL: each has to ask */
 };
 
-/* A burst is mostly of few flows: what was among the last few keys is not looked up again. */
-#define KEYS_BACK 4
-
 struct keys {
 	uint32_t n;
 	fdb_key_t keys[FWD_BURST];
 	uint8_t of[FWD_BURST];      /* frame to key */
+	fdb_key_t src;              /* of the last frame that passed */
+	uint32_t n_dropped;
+	uint32_t len_max;           /* of those that passed */
 	uint32_t n_targets;
 	struct target targets[FWD_BURST];
 	uint8_t target_of[FWD_BURST]; /* key to target */
 };
 
+static inline bool
+src_valid(fdb_key_t key)
+{
+	return (key & GROUP_BIT) == 0 && key << 16 != 0;
+}
+
+static inline bool
+dst_reserved(fdb_key_t key)
+{
+	return ((key & ~0xfULL) << 16) == RESERVED << 16;
+}
+
+/* Keys and all that the frame alone decides; what was said of the last keys holds for the same. */
+static inline enum drop
+frame_keys(const struct fwd *f, struct keys *k, struct fwd_frame *fr, fdb_key_t *dst,
+	   fdb_key_t *src)
+{
+	if (unlikely(fr->len < RTE_ETHER_HDR_LEN))
+		return DROP_RUNT;
+	*dst = mac_load(fr->snap);
+	*src = mac_load(fr->snap + RTE_ETHER_ADDR_LEN);
+	if (tagged(fr)) {
+		fr->vlan = (fr->snap[14] << 8 | fr->snap[15]) & VLAN_ID_MASK;
+		*dst |= (uint64_t)fr->vlan << 48;
+		*src |= (uint64_t)fr->vlan << 48;
+	}
+	if (unlikely(*src != k->src) && unlikely(!src_valid(*src)))
+		return DROP_BAD_SRC;
+	if (unlikely(dst_reserved(*dst)))
+		return DROP_RESERVED;
+	return unlikely(too_long(fr, f->src)) ? DROP_TOO_LONG : DROP_NONE;
+}
+
 static inline void
 keys_add(struct keys *k, uint32_t frame, fdb_key_t key)
 {
-	uint32_t end = k->n > KEYS_BACK ? k->n - KEYS_BACK : 0;
+	const uint32_t end = k->n > KEYS_BACK ? k->n - KEYS_BACK : 0;
 
 	for (uint32_t i = k->n; i > end; i--)
 		if (k->keys[i - 1] == key) {
@@ -136,19 +141,31 @@ keys_add(struct keys *k, uint32_t frame, fdb_key_t key)
 static void
 keys_read(struct fwd *f, struct keys *k)
 {
-	fdb_key_t last = 0;
+	uint64_t bytes = 0;
 
 	k->n = 0;
+	k->src = UINT64_MAX; /* nobody's */
+	k->n_dropped = 0;
+	k->len_max = 0;
 	for (uint32_t i = 0; i < f->n; i++) {
-		frame_keys(f, i);
-		if (unlikely(f->frames[i].drop != DROP_NONE))
+		struct fwd_frame *fr = &f->frames[i];
+		fdb_key_t dst, src;
+
+		bytes += fr->len;
+		if (likely(fr->drop == DROP_NONE))
+			fr->drop = frame_keys(f, k, fr, &dst, &src);
+		if (unlikely(fr->drop != DROP_NONE)) {
+			k->n_dropped++;
 			continue;
-		keys_add(k, i, f->dst_keys[i]);
-		if (unlikely(f->src_keys[i] != last)) {
-			last = f->src_keys[i];
-			fdb_seen(f->opts.fdb, f->worker, f->src->number, last);
+		}
+		k->len_max = RTE_MAX(k->len_max, fr->len);
+		keys_add(k, i, dst);
+		if (unlikely(src != k->src)) {
+			k->src = src;
+			fdb_seen(f->opts.fdb, f->worker, f->src->number, src);
 		}
 	}
+	f->bytes = bytes;
 }
 
 /* Neighbours mostly go to the same port; two targets for one port do no harm. */
@@ -183,10 +200,10 @@ keys_find(struct fwd *f, struct keys *k)
 
 /* It is the receiver that cannot take the frame. */
 static void
-target_refuses(struct fwd *f, const struct target *t, struct fwd_frame *fr, enum drop why)
+target_refuses(const struct target *t, struct fwd_frame *fr, enum drop why)
 {
 	fr->drop = why;
-	fr->drop_lane = fwd_lane(f, t->to);
+	fr->refused_by = t->to->number;
 }
 
 /* The first frame for a target finds its group; @return NULL: the frame is dropped */
@@ -199,7 +216,7 @@ target_group(struct fwd *f, struct target *t, struct fwd_frame *fr)
 		return t->group = fwd_group_flood(f);
 	g = fwd_group_find(f, fr, t->to);
 	if (unlikely(g == NULL))
-		target_refuses(f, t, fr, DROP_NO_RING);
+		target_refuses(t, fr, DROP_NO_RING);
 	else if (fwd_group_single(f, t->to))
 		t->group = g;
 	return g;
@@ -216,13 +233,34 @@ frame_direct(struct fwd *f, uint32_t i, struct target *t)
 		return;
 	}
 	if (t->to != NULL && unlikely(too_long(fr, t->to))) {
-		target_refuses(f, t, fr, DROP_TOO_LONG);
+		target_refuses(t, fr, DROP_TOO_LONG);
 		return;
 	}
 	if (unlikely(g == NULL))
 		g = target_group(f, t, fr);
 	if (likely(g != NULL))
 		fwd_group_add(g, i);
+}
+
+/* The usual burst goes to one place as a whole. @return false: it does not, or not surely */
+static bool
+burst_direct(struct fwd *f, struct keys *k)
+{
+	static const uint8_t all[FWD_BURST] = {
+		0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+		16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+	};
+	struct target *t = &k->targets[0];
+
+	if (k->n_targets != 1 || k->n_dropped > 0 || t->drop != DROP_NONE ||
+	    (t->to != NULL && k->len_max > t->to->frame_max))
+		return false;
+	target_group(f, t, &f->frames[0]);
+	if (t->group == NULL)
+		return false;
+	memcpy(t->group->frames, all, sizeof(all));
+	t->group->n = (uint16_t)f->n;
+	return true;
 }
 
 void
@@ -233,7 +271,8 @@ fwd_classify(struct fwd *f)
 	keys_read(f, &k);
 	keys_find(f, &k);
 	f->n_groups = 0;
-	for (uint32_t i = 0; i < f->n; i++)
+	f->even = burst_direct(f, &k);
+	for (uint32_t i = 0; i < f->n && !f->even; i++)
 		if (likely(f->frames[i].drop == DROP_NONE))
 			frame_direct(f, i, &k.targets[k.target_of[k.of[i]]]);
 }

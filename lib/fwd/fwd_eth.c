@@ -164,6 +164,7 @@ fwd_eth_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 static void
 busy_drop(struct fwd *f, uint32_t cut)
 {
+	f->even = f->even && cut == f->n;
 	for (uint32_t i = cut; i < f->n; i++)
 		f->frames[i].drop = f->frames[i].drop == DROP_NONE ? DROP_BUSY : f->frames[i].drop;
 }

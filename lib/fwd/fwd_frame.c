@@ -50,14 +50,16 @@ reader_skip(struct reader *r, uint32_t len)
 		len -= reader_step(r, len);
 }
 
-static void
+static inline void
 frame_init(struct fwd_frame *fr, uint32_t len)
 {
-	fr->needs = 0;
-	fr->hashed = false;
-	fr->drop = DROP_NONE;
-	fr->drop_lane = NULL;
 	fr->len = len;
+	fr->n_buffers = 1;
+	fr->needs = 0;
+	fr->drop = DROP_NONE;
+	fr->hashed = false;
+	fr->vlan = 0;
+	fr->refused_by = FWD_SOURCE;
 	fr->snap_len = RTE_MIN(len, (uint32_t)FWD_SNAP);
 }
 
@@ -65,81 +67,84 @@ static void
 frame_rest(struct fwd_frame *fr, const struct reader *r)
 {
 	fr->segs = r->seg;
-	fr->n_segs = r->n_segs;
 	fr->seg_off = r->off;
 }
 
-/* Whole snapshot and header in the first piece: copies of fixed size, which need no call. */
+/* Whole snapshot in the first piece: copies of fixed size, which need no call. */
 static inline void
-frame_read_fast(struct fwd_frame *fr, const struct vring_chain *c, uint16_t hdr_len)
+snap_read_fast(struct fwd_frame *fr, const struct vring_seg *first, uint16_t hdr_len)
 {
-	const uint8_t *p = c->segs[0].host;
-
-	memcpy(&fr->vnet, p, VNET_LEN);
-	memcpy(fr->snap, p + hdr_len, FWD_SNAP);
-	fr->segs = c->segs;
-	fr->n_segs = c->n_segs;
+	memcpy(fr->snap, first->host + hdr_len, FWD_SNAP);
+	fr->segs = first;
 	fr->seg_off = hdr_len + FWD_SNAP;
-	if (fr->seg_off == c->segs[0].len) {
+	if (unlikely(fr->seg_off == first->len)) {
 		fr->segs++;
-		fr->n_segs--;
 		fr->seg_off = 0;
 	}
 }
 
-static void
+/* The virtio-net header as its chain has it, checked. */
+static inline void
+vnet_read(struct fwd_frame *fr, const uint8_t *p)
+{
+	uint64_t head;
+
+	memcpy(&head, p, sizeof(head));
+	memset(&fr->vnet, 0, VNET_LEN);
+	/* Neither flags nor segmentation: whatever the rest says, nobody looks at it. */
+	if (likely((head & UINT16_MAX) == 0))
+		return;
+	memcpy(&fr->vnet, &head, sizeof(head));
+	memcpy((uint8_t *)&fr->vnet + sizeof(head), p + sizeof(head), VNET_LEN - sizeof(head));
+	fwd_frame_check(fr);
+}
+
+static __rte_noinline void
 frame_read_slow(struct fwd_frame *fr, const struct vring_chain *c, uint16_t hdr_len)
 {
 	struct reader r = { .seg = c->segs, .n_segs = c->n_segs };
+	uint8_t vnet[VNET_LEN];
 
-	reader_copy(&r, (uint8_t *)&fr->vnet, VNET_LEN);
+	reader_copy(&r, vnet, VNET_LEN);
+	vnet_read(fr, vnet);
 	reader_skip(&r, hdr_len - VNET_LEN);
 	reader_copy(&r, fr->snap, fr->snap_len);
 	frame_rest(fr, &r);
-}
-
-/* The smallest frames: one piece and no rest. */
-static inline void
-frame_read_small(struct fwd_frame *fr, const struct vring_chain *c, uint16_t hdr_len)
-{
-	const uint8_t *p = c->segs[0].host;
-
-	memcpy(&fr->vnet, p, VNET_LEN);
-	fwd_snap_copy(fr->snap, p + hdr_len, fr->snap_len);
-	fr->n_segs = 0;
-	fr->segs = NULL;
-	fr->seg_off = 0;
 }
 
 /* A frame is read once; what its length allows decides how. */
 static inline void
 frame_read(struct fwd_frame *fr, const struct vring_chain *c, uint16_t hdr_len)
 {
-	uint32_t first = c->segs[0].len;
+	const struct vring_seg *first = c->segs;
 
 	frame_init(fr, c->len - hdr_len);
 	if (unlikely(fr->len > FWD_LEN_MAX)) {
 		fr->drop = DROP_TOO_LONG;
-		return;
-	}
-	if (first >= (uint32_t)hdr_len + FWD_SNAP)
-		frame_read_fast(fr, c, hdr_len);
-	else if (c->n_segs == 1)
-		frame_read_small(fr, c, hdr_len);
-	else
+	} else if (first->len >= (uint32_t)hdr_len + FWD_SNAP) {
+		vnet_read(fr, first->host);
+		snap_read_fast(fr, first, hdr_len);
+	} else if (likely(c->n_segs == 1)) {
+		vnet_read(fr, first->host);
+		fwd_snap_copy(fr->snap, first->host + hdr_len, fr->snap_len);
+	} else {
 		frame_read_slow(fr, c, hdr_len);
-	if (unlikely(fr->vnet.flags != 0 || fr->vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE))
-		fwd_frame_check(fr);
-	else
-		memset(&fr->vnet, 0, sizeof(fr->vnet));
+	}
 }
 
 void
 fwd_frames_read(struct fwd *f, uint16_t hdr_len)
 {
-	f->n = f->tx.n;
-	for (uint32_t i = 0; i < f->n; i++)
-		frame_read(&f->frames[i], &f->tx.chains[i], hdr_len);
+	uint64_t bytes = 0;
+	uint32_t n;
+
+	for (n = 0; n < f->tx.n; n++) {
+		bytes += f->tx.chains[n].len;
+		if (unlikely(bytes > FWD_BYTES && n > 0))
+			break;
+		frame_read(&f->frames[n], &f->tx.chains[n], hdr_len);
+	}
+	f->n = n;
 }
 
 void
@@ -152,7 +157,6 @@ fwd_frame_set(struct fwd_frame *fr, const uint8_t *data, uint32_t len, struct vr
 		.host = (uint8_t *)(uintptr_t)data + fr->snap_len, .len = len - fr->snap_len,
 	};
 	fr->segs = rest;
-	fr->n_segs = len > fr->snap_len ? 1 : 0;
 	fr->seg_off = 0;
 }
 

@@ -19,6 +19,8 @@
 #define FWD_SNAP       80           /* Ethernet, two tags, IPv6 and ports fit */
 #define FWD_LEN_MAX    (65535 + RTE_ETHER_HDR_LEN + 8) /* longest IP packet, two tags */
 
+#define FWD_SOURCE     UINT16_MAX   /* no port: what is dropped is counted at the source */
+
 /* What a frame needs of its receiver; what a receiver takes as it is. */
 #define FWD_CSUM (1u << 0)
 #define FWD_TSO4 (1u << 1)
@@ -26,23 +28,30 @@
 #define FWD_ECN  (1u << 3)
 #define FWD_TSO  (FWD_TSO4 | FWD_TSO6)
 
-/* A frame of the burst: headers as they were read, once, and where the rest of it is. */
+/*
+ * A frame of the burst: headers as they were read, once, and where the rest of it is.  The virtio-net
+ * header stands before the snapshot as most receivers want it, so that both are one copy.
+ */
 struct fwd_frame {
-	uint8_t snap[FWD_SNAP];
+	uint32_t len;                 /* of the frame, without virtio-net header */
 	struct virtio_net_hdr vnet;   /* checked: an offload that makes sense, or none */
+	uint16_t n_buffers;           /* 1, as it is delivered where it fits into one */
+	uint8_t snap[FWD_SNAP];
 	uint8_t needs;                /* FWD_* */
 	uint8_t drop;                 /* enum drop; DROP_NONE: goes on */
-	uint16_t vlan;
-	struct stats_lane *drop_lane; /* where the drop is counted; NULL: at the source */
-	uint32_t snap_len;
-	uint32_t len;                 /* of the frame, without virtio-net header */
-	uint32_t hash;                /* of the flow; valid when hashed */
 	bool hashed;
-	/* The rest, behind the snapshot. */
-	const struct vring_seg *segs;
-	uint32_t n_segs;
+	uint16_t vlan;
+	uint16_t refused_by;          /* port where the drop is counted, or FWD_SOURCE */
+	uint32_t snap_len;
+	uint32_t hash;                /* of the flow; valid when hashed */
+	/* The rest, behind the snapshot, if there is any. */
 	uint32_t seg_off;             /* into the first piece */
-};
+	const struct vring_seg *segs;
+} __rte_cache_aligned;
+
+_Static_assert(sizeof(struct virtio_net_hdr_mrg_rxbuf) == offsetof(struct fwd_frame, snap) -
+	       offsetof(struct fwd_frame, vnet), "header and snapshot are one copy");
+_Static_assert(sizeof(struct fwd_frame) == 2 * RTE_CACHE_LINE_SIZE, "no frame is larger");
 
 /* Frames of the burst that go to one place. */
 struct fwd_group {
@@ -73,9 +82,9 @@ struct fwd {
 	uint32_t home;                        /* worker that served the source first */
 	struct stats_lane *lane;              /* of the source port */
 	uint32_t n;
+	bool even;                            /* no frame is dropped, all go to one group */
+	uint64_t bytes;                       /* of all of them */
 	struct fwd_frame frames[FWD_BURST];
-	fdb_key_t dst_keys[FWD_BURST];
-	fdb_key_t src_keys[FWD_BURST];
 	uint16_t n_groups;
 	uint16_t n_claimed;
 	struct fwd_group groups[FWD_BURST + 1];
@@ -91,7 +100,10 @@ struct fwd {
 
 /* fwd_frame.c: reads frames. */
 
-/* Reads the chains of a transmit ring; a frame that cannot be forwarded has its drop set. */
+/*
+ * Reads the chains of a transmit ring, as many as are copied in one turn; a frame that cannot be
+ * forwarded has its drop set.
+ */
 void fwd_frames_read(struct fwd *f, uint16_t hdr_len);
 /* Makes a frame of bytes that are ours. */
 void fwd_frame_set(struct fwd_frame *fr, const uint8_t *data, uint32_t len,
@@ -146,15 +158,20 @@ void fwd_eth_ask(struct rte_mbuf *m, const struct fwd_frame *fr, uint64_t offloa
 
 /* fwd_copy.c: bytes. */
 
-/* Copies at most FWD_SNAP bytes by moves of fixed size, which overlap where they have to. */
+/* Copies 64 to 96 bytes by moves of fixed size; the last one overlaps. */
+static inline void
+fwd_copy_short(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	memcpy(to, from, 64);
+	memcpy(to + len - 32, from + len - 32, 32);
+}
+
+/* Copies at most FWD_SNAP bytes. */
 static inline void
 fwd_snap_copy(uint8_t *to, const uint8_t *from, uint32_t len)
 {
-	if (len == FWD_SNAP) {
-		memcpy(to, from, FWD_SNAP);
-	} else if (likely(len >= 64)) {
-		memcpy(to, from, 64);
-		memcpy(to + len - 16, from + len - 16, 16);
+	if (likely(len >= 64)) {
+		fwd_copy_short(to, from, len);
 	} else if (len >= 32) {
 		memcpy(to, from, 32);
 		memcpy(to + len - 32, from + len - 32, 32);

@@ -179,17 +179,23 @@ frame_write(void *arg, const struct fwd_frame *fr)
 	return true;
 }
 
-/* Field by field: what was just stored in smaller pieces would be waited for. */
+/* Header and frame of whoever takes a header of the usual length are one copy. */
 static inline void
-header_plain(uint8_t *to, const struct fwd_frame *fr, uint32_t hdr_len, uint8_t takes)
+frame_put(uint8_t *to, const struct fwd_frame *fr, uint32_t hdr_len, uint8_t takes)
 {
-	const uint16_t one = 1;
+	const uint8_t *from = (const uint8_t *)&fr->vnet;
 
-	memcpy(to, &fr->vnet, sizeof(fr->vnet));
+	if (likely(hdr_len == sizeof(struct virtio_net_hdr_mrg_rxbuf) &&
+		   fr->snap_len + hdr_len >= 64)) {
+		fwd_copy_short(to, from, hdr_len + fr->snap_len);
+	} else {
+		memcpy(to, from, RTE_MIN(hdr_len, sizeof(struct virtio_net_hdr_mrg_rxbuf)));
+		fwd_snap_copy(to + hdr_len, fr->snap, fr->snap_len);
+	}
 	if (unlikely((takes & FWD_CSUM) == 0))
 		to[offsetof(struct virtio_net_hdr, flags)] = 0;
-	if (likely(hdr_len > sizeof(fr->vnet)))
-		memcpy(to + sizeof(fr->vnet), &one, sizeof(one));
+	if (fr->len > FWD_SNAP)
+		fwd_copy_rest(fr, to + hdr_len + FWD_SNAP);
 }
 
 /*
@@ -214,8 +220,7 @@ plain_run(struct delivery *d, const struct fwd_group *g, uint32_t i, uint32_t n)
 		if (unlikely((fr->needs & ~takes) != 0) || unlikely(c->n_segs != 1) ||
 		    unlikely(c->len < hdr_len + fr->len))
 			break;
-		header_plain(to, fr, hdr_len, takes);
-		fwd_copy_flat(fr, to + hdr_len);
+		frame_put(to, fr, hdr_len, takes);
 		c->used = hdr_len + fr->len;
 		bytes += fr->len;
 	}
