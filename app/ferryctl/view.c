@@ -25,6 +25,8 @@ static const struct column ring_columns[] = {
 	{ "AVAIL", "avail" },
 	{ "USED", "used" },
 	{ "WORKER", "worker" },
+	{ "ARMED", "kicks_wanted", FORMAT_YES },
+	{ "WANTS CALL", "calls_wanted", FORMAT_YES },
 	{ "CHAINS", "chains" },
 	{ "CALLS", "calls" },
 	{ "BROKEN", "broken" },

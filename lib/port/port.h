@@ -26,6 +26,9 @@
 #define PORT_NAME_MAX 32
 #define PORT_NONE     UINT16_MAX
 
+#define PORT_QUEUES_MAX  (VDEV_RINGS_MAX / 2)
+#define PORT_WORKER_NONE UINT16_MAX
+
 enum port_type { PORT_VHOST_USER, PORT_ETHDEV };
 
 struct port;
@@ -98,6 +101,9 @@ struct port_info {
 	char reason[160];
 	struct stats_lane stats;
 	uint64_t features;       /**< vhost-user: negotiated */
+	uint16_t n_queues;
+	uint16_t workers[PORT_QUEUES_MAX]; /**< who polls a transmit ring (vhost-user, by pair) or a
+				      receive queue (ethdev); PORT_WORKER_NONE: nobody */
 	uint16_t n_rings;        /**< vhost-user: rings that the front-end has named */
 	struct {
 		struct vdev_ring ring;

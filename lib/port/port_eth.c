@@ -230,5 +230,8 @@ port_eth_info(const struct port_eth *e, struct port_info *out)
 	out->rx_interrupts = e->interrupts;
 	out->n_rxq = e->n_rxq;
 	out->n_txq = e->n_txq;
+	out->n_queues = e->n_rxq;
+	for (uint16_t q = 0; q < e->n_rxq; q++)
+		out->workers[q] = e->hidden ? PORT_WORKER_NONE : (uint16_t)e->workers[q];
 	state_judge(e, &info, out);
 }

@@ -54,6 +54,9 @@ vhost_info(struct port *p, struct port_info *out)
 		}
 	}
 	pthread_mutex_unlock(&p->lock);
+	out->n_queues = out->n_rings / 2;
+	for (uint16_t q = 0; q < out->n_queues; q++)
+		out->workers[q] = out->rings[2 * q + 1].now.worker;
 	out->state = state_name(out->session.state);
 	snprintf(out->reason, sizeof(out->reason), "%s", out->session.reason);
 	out->features = out->session.features;

@@ -172,6 +172,28 @@ port_rpc_add(struct ports *ps, const struct port_opts *o, const char *where,
 }
 
 static json_t *
+worker_json(uint16_t worker)
+{
+	return worker == PORT_WORKER_NONE ? json_null() : json_integer(worker);
+}
+
+static json_t *
+workers_json(const uint16_t *workers, uint16_t n)
+{
+	json_t *list = json_array();
+
+	for (uint16_t q = 0; q < n; q++)
+		json_array_append_new(list, worker_json(workers[q]));
+	return list;
+}
+
+static json_t *
+asked_json(const struct vdev_ring_stats *now, bool wanted)
+{
+	return now->asked ? json_boolean(wanted) : json_null();
+}
+
+static json_t *
 ring_json(const struct port_info *info, uint16_t i)
 {
 	const struct vdev_ring *r = &info->rings[i].ring;
@@ -181,12 +203,15 @@ ring_json(const struct port_info *info, uint16_t i)
 		"index", i, "direction", i % 2 == 0 ? "tx" : "rx", "size", r->size,
 		"format", packed ? "packed" : "split", "started", r->started, "enabled", r->enabled,
 		"running", now->running, "avail", now->pos.avail, "used", now->pos.used,
-		"worker", now->worker == UINT16_MAX ? json_null() : json_integer(now->worker),
+		"worker", worker_json(now->worker),
 		"broken", vring_bad_texts[now->bad]);
 
 	if (packed)
 		json_object_update_new(o, json_pack("{s:b, s:b}", "avail_wrap", now->pos.avail_wrap,
 						    "used_wrap", now->pos.used_wrap));
+	json_object_update_new(o, json_pack("{s:o, s:o}",
+		"kicks_wanted", asked_json(now, now->kicks_wanted),
+		"calls_wanted", asked_json(now, now->calls_wanted)));
 	json_object_update_new(o, json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o}",
 		"chains", (json_int_t)now->chains, "calls", (json_int_t)now->calls,
 		"kickfd", r->kickfd, "callfd", r->callfd,
@@ -262,6 +287,7 @@ port_json(struct rpc_switch *sw, struct port *p)
 		vhost_add(o, opts, info);
 	else
 		eth_add(o, opts, info);
+	json_object_set_new(o, "workers", workers_json(info->workers, info->n_queues));
 	stats_rpc_update(o, &info->stats);
 	json_object_set_new(o, "rings", rings_json(info));
 	return o;

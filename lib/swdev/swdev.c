@@ -257,6 +257,7 @@ swdev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out)
 {
 	const struct swdev *d = swdev_of((struct vdev *)(uintptr_t)dev);
 	const struct swdev_state *state;
+	struct vring_asked asked;
 	uint32_t shown;
 
 	if (qid >= d->n_rings || !d->started[qid])
@@ -274,6 +275,9 @@ swdev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out)
 	out->pages = d->before[qid].pages + read64(&state->ring.pages);
 	out->rounds = d->before[qid].rounds + read64(&state->ring.rounds);
 	out->first = read64(&state->first);
+	out->asked = vring_asked(&state->ring, &asked);
+	out->kicks_wanted = out->asked && asked.kicks;
+	out->calls_wanted = out->asked && asked.calls;
 	return 0;
 }
 

@@ -247,4 +247,13 @@ bool vring_arm(struct vring *r);
 /** Tells the driver that kicks are not needed: the ring is polled. */
 void vring_disarm(struct vring *r);
 
+/** What both sides have asked for at the ring's position of now, for show. */
+struct vring_asked {
+	bool kicks;  /**< the driver will kick for the next chain */
+	bool calls;  /**< it wants to be called, for the next chain or one that comes later */
+};
+
+/** @return false: not known, the ring is bad  @role any, while the ring is not at its end */
+bool vring_asked(const struct vring *r, struct vring_asked *out);
+
 #endif

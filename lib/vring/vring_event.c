@@ -134,3 +134,67 @@ vring_disarm(struct vring *r)
 		vring_log_event(r, log, false);
 	}
 }
+
+static void
+split_asked(const struct vring *r, uint16_t idx, struct vring_asked *out)
+{
+	uint16_t event;
+
+	if (!r->event_idx) {
+		out->kicks = (__atomic_load_n(&r->split.used->flags, __ATOMIC_RELAXED) &
+			      USED_NO_NOTIFY) == 0;
+		out->calls = (__atomic_load_n(&r->split.avail->flags, __ATOMIC_RELAXED) &
+			      AVAIL_NO_INTERRUPT) == 0;
+		return;
+	}
+	out->kicks = __atomic_load_n(split_avail_event(r), __ATOMIC_RELAXED) == idx;
+	event = __atomic_load_n(split_used_event(r), __ATOMIC_RELAXED);
+	out->calls = (uint16_t)(event - idx) < r->size;
+}
+
+/* Whether an event structure names an entry of the lap that begins at the position; those before
+ * it have been passed. */
+static bool
+packed_ahead(const struct vring *r, const struct vring_pos *pos, uint16_t event, uint16_t most)
+{
+	int32_t dist = (event & 0x7fff) - (int32_t)pos->used;
+
+	if ((event >> 15 != 0) != pos->used_wrap)
+		dist += r->size;
+	return dist >= 0 && dist <= most;
+}
+
+static void
+packed_asked(const struct vring *r, const struct vring_pos *pos, struct vring_asked *out)
+{
+	uint16_t device = __atomic_load_n(&r->packed.device->flags, __ATOMIC_ACQUIRE);
+	uint16_t driver = __atomic_load_n(&r->packed.driver->flags, __ATOMIC_ACQUIRE);
+
+	out->kicks = device != EVENT_DISABLE;
+	out->calls = driver != EVENT_DISABLE;
+	if (!r->event_idx)
+		return;
+	if (device == EVENT_DESC)
+		out->kicks = packed_ahead(r, pos, __atomic_load_n(&r->packed.device->off_wrap,
+								  __ATOMIC_RELAXED), 0);
+	if (driver == EVENT_DESC)
+		out->calls = packed_ahead(r, pos, __atomic_load_n(&r->packed.driver->off_wrap,
+								  __ATOMIC_RELAXED), r->size - 1);
+}
+
+bool
+vring_asked(const struct vring *r, struct vring_asked *out)
+{
+	uint32_t shown = atomic_load_explicit(&r->shown, memory_order_relaxed);
+	struct vring_pos pos;
+
+	if (vring_bad(r) != VRING_BAD_NONE)
+		return false;
+	if (r->is_packed) {
+		pos = vring_pos_decode(true, shown);
+		packed_asked(r, &pos, out);
+	} else {
+		split_asked(r, shown & 0xffff, out);
+	}
+	return true;
+}

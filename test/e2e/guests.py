@@ -90,7 +90,13 @@ def sleeps(daemon):
         time.sleep(1)
         return daemon.cpu_seconds() - before <= 0.05
 
+    def asked():
+        rings = [ring for ring in daemon.port("vm1")["rings"] if ring["started"]]
+        armed = all(ring["kicks_wanted"] for ring in rings if ring["index"] % 2 == 1)
+        return armed and all(ring["calls_wanted"] for ring in rings if ring["index"] % 2 == 0)
+
     wait_until("ferryd uses less than 5 % of a core", quiet, 20)
+    wait_until("both sides have asked for notifications", asked, 20)
 
 
 def story(s):

@@ -195,6 +195,8 @@ move_story(void)
 		CHECK(rig_turn(w ^ 1u) == 0);
 		CHECK(rig_turn(w) == 2);
 		CHECK(came_out(frame, sizeof(frame), 0) && came_out(frame, sizeof(frame), 1));
+		CHECK(rig_info(in)->workers[0] == w && rig.info.workers[1] == w);
+		CHECK(rig_info(out)->n_queues == 2 && rig.info.workers[1] == (w ^ 1u));
 	}
 	CHECK(port_queue_move(rig.ports, in, 2, 0) == -ERANGE);
 	CHECK(port_queue_move(rig.ports, in, 0, RIG_WORKERS) == -EINVAL);
@@ -412,6 +414,7 @@ removed_story(void)
 	port_device_gone(rig.ports, out);
 	port_device_gone(rig.ports, out);
 	CHECK(!port_connected(out) && port_connected(in));
+	CHECK(rig_info(out)->workers[0] == PORT_WORKER_NONE);
 	CHECK(port_queue_move(rig.ports, out, 0, 1) == -ERANGE);
 	rig_ring_put(in, 0, frame, sizeof(frame));
 	rig_ring_put(out, 0, frame, sizeof(frame));

@@ -115,6 +115,22 @@ test_ports(void)
 	json_decref(all);
 }
 
+/* A device has no rings of a guest: who polls its queues stands by itself. */
+static void
+test_device(void)
+{
+	json_t *o;
+
+	does("port.add", "{\"name\":\"up\",\"type\":\"ethdev\",\"devargs\":\"net_null0,no-rx=1\","
+	     "\"queues\":1}");
+	does("queue.move", "{\"port\":\"up\",\"ring\":0,\"worker\":1}");
+	o = done("port.show", "{\"name\":\"up\"}");
+	check_member("moved", o, "workers", "[1]");
+	check_member("rings", o, "rings", "[]");
+	json_decref(o);
+	does("port.del", "{\"name\":\"up\"}");
+}
+
 static void
 test_fdb(void)
 {
@@ -323,6 +339,7 @@ main(void)
 	test_descriptors();
 	test_ports();
 	test_refusals();
+	test_device();
 	test_fdb();
 	test_stats();
 	test_capture();

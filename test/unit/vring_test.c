@@ -474,29 +474,60 @@ flags(void)
 	CHECK(!vring_publish(&ring));
 }
 
+static bool
+asked(bool kicks, bool calls)
+{
+	struct vring_asked a;
+
+	return vring_asked(&ring, &a) && a.kicks == kicks && a.calls == calls;
+}
+
 static void
 arming(void)
 {
 	struct vring_used *used = at(DEVICE, 4);
-	struct vring_packed_event *device = at(DEVICE, 4);
+	struct vring_avail *avail = at(DRIVER, 4);
+	struct vring_packed_event *device = at(DEVICE, 4), *driver = at(DRIVER, 4);
 
 	ring_make(F_V1, 8, false, 65535, true);
 	vring_disarm(&ring);
-	CHECK(used->flags == 1);
-	CHECK(!vring_arm(&ring) && used->flags == 0);
+	CHECK(used->flags == 1 && asked(false, true));
+	CHECK(!vring_arm(&ring) && used->flags == 0 && asked(true, true));
+	avail->flags = 1;
+	CHECK(asked(true, false));
 	split_offer(1, 100, 0);
 	CHECK(vring_arm(&ring));
 	ring_make(F_V1 | F_EVENT, 8, false, 65535, true);
-	CHECK(!vring_arm(&ring) && *(uint16_t *)&used->ring[8] == 65535);
+	avail->ring[8] = 65535;
+	CHECK(asked(false, true));
+	CHECK(!vring_arm(&ring) && *(uint16_t *)&used->ring[8] == 65535 && asked(true, true));
+	avail->ring[8] = 3;
+	CHECK(asked(true, true));
+	avail->ring[8] = 65534;
+	CHECK(asked(true, false));
 	ring_make(F_V1 | F_PACKED | F_EVENT, 7, false, 6, false);
 	((struct vring_packed_desc *)at(DESC, 16))[6].flags = 1 << 7 | 1 << 15;
 	CHECK(!vring_arm(&ring) && device->flags == 2 && device->off_wrap == 6);
 	vring_disarm(&ring);
-	CHECK(device->flags == 1);
+	CHECK(device->flags == 1 && asked(false, true));
+	driver->flags = 1;
+	CHECK(asked(false, false));
+	/* At the position, ahead in the next lap, in the last one. */
+	driver->flags = 2;
+	driver->off_wrap = 6;
+	CHECK(asked(false, true));
+	driver->off_wrap = 5 | 1 << 15;
+	CHECK(asked(false, true));
+	driver->off_wrap = 5;
+	CHECK(asked(false, false));
+	driver->off_wrap = 6 | 1 << 15;
+	CHECK(asked(false, false));
 	packed_write(DESC + 6 * 16, &(struct desc){ BUF, 20, 0, 0 }, 1, 1 << 15);
 	CHECK(vring_arm(&ring));
 	ring_make(F_V1 | F_PACKED, 7, false, 6, true);
-	CHECK(!vring_arm(&ring) && device->flags == 0);
+	CHECK(!vring_arm(&ring) && device->flags == 0 && asked(true, true));
+	vring_break(&ring, VRING_BAD_INDEX);
+	CHECK(!vring_asked(&ring, &(struct vring_asked){ 0 }));
 }
 
 /* Order: a driver that sees an entry sees what belongs to it */

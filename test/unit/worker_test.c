@@ -130,6 +130,7 @@ wakes_by_mail(void)
 static void
 wakes_by_view_and_kick(void)
 {
+	struct vdev_ring_stats now;
 	struct traffic ab;
 	struct side a, b;
 	uint32_t w;
@@ -153,6 +154,9 @@ wakes_by_view_and_kick(void)
 		CHECK(info(w).frames == before.frames + 1 && info(w).sleeps > before.sleeps);
 		CHECK(info(w).busy_cycles > before.busy_cycles);
 	}
+	/* Who sleeps has armed what it polls, and says so. */
+	CHECK(vdev_stats(a.dev, 1, &now) == 0 && now.asked && now.kicks_wanted);
+	CHECK(vdev_stats(b.dev, 1, &now) == 0 && now.asked && now.kicks_wanted);
 	CHECK(!info(w).bounded && !vmm_fault_found(&fault));
 	if (vmm_fault_found(&fault))
 		fprintf(stderr, "%s\n", fault.text);
