@@ -95,6 +95,31 @@ name_valid(const char *name)
 }
 
 static int
+workers_check(const struct ports *ps, const struct port_opts *o, uint16_t n_queues, char *why,
+	      size_t size)
+{
+	uint32_t n = cross_n_workers(ps->cross);
+
+	if (o->n_workers > n_queues)
+		return port_refuse(why, size, -EINVAL, "workers: expected at most %u, one for each "
+				   "queue, not %u", n_queues, o->n_workers);
+	for (uint16_t q = 0; q < o->n_workers; q++)
+		if (o->workers[q] != PORT_WORKER_NONE && o->workers[q] >= n)
+			return port_refuse(why, size, -EINVAL, "workers: expected 0 to %u, not %u",
+					   n - 1, o->workers[q]);
+	return 0;
+}
+
+/* Of a device it is not known before it is open how many queues it has. */
+static uint16_t
+queues_most(const struct port_opts *o)
+{
+	if (o->n_queues > 0)
+		return o->n_queues;
+	return o->type == PORT_VHOST_USER ? PORT_QUEUES_DEFAULT : PORT_QUEUES_MAX;
+}
+
+static int
 opts_check(const struct ports *ps, const struct port_opts *o, char *why, size_t size)
 {
 	bool vhost = o->type == PORT_VHOST_USER;
@@ -109,15 +134,15 @@ opts_check(const struct ports *ps, const struct port_opts *o, char *why, size_t 
 		return port_refuse(why, size, -EINVAL, "socket: a vhost-user port needs a path");
 	if (!vhost && (o->devargs == NULL || o->devargs[0] == '\0'))
 		return port_refuse(why, size, -EINVAL, "devargs: an ethdev port needs a device");
-	if (vhost && o->n_queues > VDEV_RINGS_MAX / 2)
+	if (o->n_queues > PORT_QUEUES_MAX)
 		return port_refuse(why, size, -EINVAL, "queues: expected 1 to %d, not %u",
-				   VDEV_RINGS_MAX / 2, o->n_queues);
+				   PORT_QUEUES_MAX, o->n_queues);
 	for (uint32_t i = 0; vhost && i < PORT_MAX; i++)
 		if (ps->ports[i] != NULL && ps->ports[i]->opts.socket != NULL &&
 		    strcmp(ps->ports[i]->opts.socket, o->socket) == 0)
 			return port_refuse(why, size, -EEXIST, "socket: port \"%s\" has %s already",
 					   ps->ports[i]->opts.name, o->socket);
-	return 0;
+	return workers_check(ps, o, queues_most(o), why, size);
 }
 
 static char *
@@ -423,6 +448,28 @@ eth_move(struct ports *ps, struct port *p, uint16_t queue, uint32_t worker)
 	return rc;
 }
 
+/* What was said of a place is kept for config.save; what was said of none is not made up. */
+static void
+place_note(struct port_opts *o, uint16_t queue, uint16_t worker)
+{
+	while (o->n_workers <= queue)
+		o->workers[o->n_workers++] = PORT_WORKER_NONE;
+	o->workers[queue] = worker;
+	while (o->n_workers > 0 && o->workers[o->n_workers - 1] == PORT_WORKER_NONE)
+		o->n_workers--;
+}
+
+static int
+vhost_move(struct port *p, uint16_t ring, uint32_t worker)
+{
+	int rc;
+
+	pthread_mutex_lock(&p->lock);
+	rc = swdev_move(p->vdev, ring, worker);
+	pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
 int
 port_queue_move(struct ports *ps, struct port *p, uint16_t ring, uint32_t worker)
 {
@@ -430,11 +477,29 @@ port_queue_move(struct ports *ps, struct port *p, uint16_t ring, uint32_t worker
 
 	if (worker >= cross_n_workers(ps->cross))
 		return -EINVAL;
-	if (p->eth != NULL)
-		return eth_move(ps, p, ring, worker);
-	pthread_mutex_lock(&p->lock);
-	rc = p->running ? swdev_move(p->vdev, ring, worker) : -ERANGE;
-	pthread_mutex_unlock(&p->lock);
+	rc = p->eth != NULL ? eth_move(ps, p, ring, worker) : vhost_move(p, ring, worker);
+	if (rc == 0)
+		place_note(&p->opts, p->eth != NULL ? ring : ring / 2, (uint16_t)worker);
+	return rc;
+}
+
+int
+port_place(struct ports *ps, struct port *p, const struct port_opts *opts, char *why, size_t why_size)
+{
+	uint16_t n = p->eth != NULL ? p->eth->n_rxq : p->opts.n_queues;
+	int rc = workers_check(ps, opts, n, why, why_size);
+
+	for (uint16_t q = 0; rc == 0 && q < n; q++) {
+		uint16_t worker = q < opts->n_workers ? opts->workers[q] : PORT_WORKER_NONE;
+		uint16_t now = q < p->opts.n_workers ? p->opts.workers[q] : PORT_WORKER_NONE;
+
+		if (worker == PORT_WORKER_NONE)
+			place_note(&p->opts, q, worker);
+		else if (worker != now)
+			rc = port_queue_move(ps, p, p->eth != NULL ? q : 2 * q + 1, worker);
+		if (rc < 0)
+			port_refuse(why, why_size, rc, "workers: queue %u: %s", q, strerror(-rc));
+	}
 	return rc;
 }
 

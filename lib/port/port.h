@@ -27,6 +27,7 @@
 #define PORT_NONE     UINT16_MAX
 
 #define PORT_QUEUES_MAX  (VDEV_RINGS_MAX / 2)
+#define PORT_QUEUES_DEFAULT 8 /**< vhost-user: pairs, where nothing else is said */
 #define PORT_WORKER_NONE UINT16_MAX
 
 enum port_type { PORT_VHOST_USER, PORT_ETHDEV };
@@ -48,6 +49,9 @@ struct port_opts {
 				      device's own */
 	const char *group;       /**< isolation group: ports of one group do not hear each other;
 				      NULL: vhost-user none, ethdev "uplink"; "": none */
+	uint16_t n_workers;      /**< queues, from the first, whose place is said */
+	uint16_t workers[PORT_QUEUES_MAX]; /**< who polls a transmit ring (vhost-user, by pair) or
+				      a receive queue (ethdev); PORT_WORKER_NONE: who has least */
 };
 
 /** News for who stands above. */
@@ -125,9 +129,22 @@ bool port_connected(struct port *p);
 /** Large: not for a small stack. */
 void port_info(struct port *p, struct port_info *out);
 
-/** Moves a ring (vhost-user: its index; ethdev: receive queue) to another worker, live.
- *  @return 0; -ERANGE: no such ring; -EINVAL: no such worker */
+/**
+ * Moves a ring (vhost-user: its index; ethdev: receive queue) to another worker, live, or says who
+ * will poll it when the front-end starts it.  From then on it is one of the port's options.
+ *
+ * @return  0; -ERANGE: no such transmit ring or receive queue; -EINVAL: no such worker; -ENOMEM
+ */
 int port_queue_move(struct ports *ps, struct port *p, uint16_t ring, uint32_t worker);
+
+/**
+ * Makes `workers` of a port's options what they are in `opts`, live.  A queue whose place is no
+ * longer said stays where it is.
+ *
+ * @return  0; -EINVAL with `why` filled, nothing has changed then; -ENOMEM
+ */
+int port_place(struct ports *ps, struct port *p, const struct port_opts *opts, char *why,
+	       size_t why_size);
 
 /** Takes a device that was removed under us out of the workers' hands; on news that the port has
  *  changed.  Nothing happens to other ports, nor twice. */

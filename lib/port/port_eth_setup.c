@@ -193,6 +193,7 @@ workers_assign(struct port_eth *e)
 {
 	uint32_t n_workers = cross_n_workers(e->port->ports->cross);
 	uint32_t loads[CROSS_WORKERS_MAX] = { 0 }, iter = 0;
+	const struct port_opts *o = &e->port->opts;
 	const struct port *p;
 
 	while ((p = port_next(e->port->ports, &iter)) != NULL)
@@ -201,6 +202,11 @@ workers_assign(struct port_eth *e)
 	for (uint16_t q = 0; q < e->n_rxq; q++) {
 		uint32_t best = n_workers - 1;
 
+		if (q < o->n_workers && o->workers[q] != PORT_WORKER_NONE) {
+			e->workers[q] = o->workers[q];
+			loads[o->workers[q]]++;
+			continue;
+		}
 		for (uint32_t w = n_workers; w > 0; w--)
 			if (loads[w - 1] < loads[best])
 				best = w - 1;
@@ -382,6 +388,9 @@ port_eth_setup(struct port_eth *e, const struct port_opts *opts, char *why, size
 	rc = rte_eth_dev_adjust_nb_rx_tx_desc(e->id, &p.n_rxd, &p.n_txd);
 	if (rc < 0 && rc != -ENOTSUP)
 		return refuse(e, &p, "descriptors", rc);
+	if (opts->n_workers > e->n_rxq)
+		return port_refuse(why, size, -EINVAL, "workers: expected at most %u, one for each "
+				   "receive queue of the device, not %u", e->n_rxq, opts->n_workers);
 	workers_assign(e);
 	rc = claims_create(e);
 	if (rc < 0)

@@ -8,8 +8,6 @@
 
 LOG_USE(port);
 
-#define QUEUES_DEFAULT 8
-
 /* Descriptors: of a port its socket and its front-end's connection, of a ring's kick and call the
  * library's and ours each; and what the process has besides. */
 #define FDS_PORT  2
@@ -135,7 +133,7 @@ session_refused(const struct port *p, int rc, char *why, size_t size)
 int
 port_vhost_start(struct port *p, char *why, size_t size)
 {
-	uint16_t n_pairs = p->opts.n_queues > 0 ? p->opts.n_queues : QUEUES_DEFAULT;
+	uint16_t n_pairs = p->opts.n_queues > 0 ? p->opts.n_queues : PORT_QUEUES_DEFAULT;
 	struct session_opts opts = {
 		.path = p->opts.socket, .client = p->opts.client, .n_pairs_max = n_pairs,
 		.port = p->number, .name = p->opts.name, .mtu = p->opts.mtu, .mode = p->opts.mode,
@@ -146,6 +144,9 @@ port_vhost_start(struct port *p, char *why, size_t size)
 	if (rc < 0)
 		return port_refuse(why, size, rc, "%s: %s", p->opts.name, strerror(-rc));
 	p->opts.n_queues = n_pairs;
+	for (uint16_t q = 0; q < p->opts.n_workers; q++)
+		if (p->opts.workers[q] != PORT_WORKER_NONE)
+			swdev_move(p->vdev, 2 * q + 1, p->opts.workers[q]);
 	opts.features = p->vdev->features;
 	opts.can_log = p->vdev->can_log;
 	rc = session_create(&opts, &p->session);

@@ -165,9 +165,26 @@ unique(json_t *seen, const char *value, const char *where, const char *name,
 			json_string_value(first));
 }
 
+/* How many workers there will be is known where the file says it. */
+static int
+check_workers(const struct port_opts *o, uint32_t n_cpus, const char *where, struct rpc_error *err)
+{
+	char member[sizeof(err->member)], name[32];
+
+	for (uint16_t q = 0; n_cpus > 0 && q < o->n_workers; q++) {
+		if (o->workers[q] == PORT_WORKER_NONE || o->workers[q] < n_cpus)
+			continue;
+		snprintf(name, sizeof(name), "workers[%u]", q);
+		rpc_member(member, sizeof(member), where, name);
+		return rpc_fail(err, -EINVAL, member, "expected 0 to %u, by workers.cpus, not %u",
+				n_cpus - 1, o->workers[q]);
+	}
+	return 0;
+}
+
 /* `names` becomes an object of the ports' names. */
 static int
-parse_ports(json_t *list, json_t *names, struct rpc_error *err)
+parse_ports(json_t *list, uint32_t n_cpus, json_t *names, struct rpc_error *err)
 {
 	json_t *sockets = json_object(), *o;
 	struct port_opts opts;
@@ -178,6 +195,8 @@ parse_ports(json_t *list, json_t *names, struct rpc_error *err)
 	json_array_foreach(list, i, o) {
 		snprintf(where, sizeof(where), "ports[%zu]", i);
 		rc = port_rpc_opts(o, where, &opts, err);
+		if (rc == 0)
+			rc = check_workers(&opts, n_cpus, where, err);
 		if (rc == 0)
 			rc = unique(names, opts.name, where, "name", err);
 		if (rc == 0 && opts.socket != NULL)
@@ -278,7 +297,7 @@ parse(struct config *c, struct rpc_error *err)
 	if (rc == 0 && (o = json_object_get(c->json, "workers")) != NULL)
 		rc = parse_workers(c, o, err);
 	if (rc == 0)
-		rc = parse_ports(ports, names, err);
+		rc = parse_ports(ports, c->n_cpus, names, err);
 	if (rc == 0 && (o = json_object_get(c->json, "fdb")) != NULL)
 		rc = parse_fdb(c, o, names, err);
 	if (rc == 0 && (o = json_object_get(c->json, "log")) != NULL)

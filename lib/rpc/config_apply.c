@@ -99,7 +99,17 @@ config_now(struct rpc_switch *sw)
 
 /* ports */
 
-/* By name, what each port of the file is added with; defaults are left out on both sides. */
+/* What a port has to go for when it is to be another; defaults are left out, queues can move. */
+static json_t *
+port_core(const struct port_opts *opts)
+{
+	json_t *o = port_rpc_config(opts);
+
+	json_object_del(o, "workers");
+	return o;
+}
+
+/* By name, what each port of the file is added with. */
 static json_t *
 ports_wanted(const json_t *list)
 {
@@ -110,7 +120,7 @@ ports_wanted(const json_t *list)
 
 	json_array_foreach(list, i, o)
 		if (port_rpc_opts(o, "", &opts, &err) == 0)
-			json_object_set_new(wanted, opts.name, port_rpc_config(&opts));
+			json_object_set_new(wanted, opts.name, port_core(&opts));
 	return wanted;
 }
 
@@ -122,7 +132,7 @@ ports_remove_others(struct rpc_switch *sw, const json_t *list)
 	struct port *p;
 
 	while ((p = port_next(sw->ports, &iter)) != NULL) {
-		json_t *is = port_rpc_config(port_opts(p));
+		json_t *is = port_core(port_opts(p));
 
 		if (!json_equal(json_object_get(wanted, port_name(p)), is))
 			port_del(sw->ports, p);
@@ -135,6 +145,7 @@ static int
 ports_apply(struct rpc_switch *sw, const json_t *list, struct rpc_error *err)
 {
 	struct port_opts opts;
+	struct port *p;
 	char where[48];
 	int rc = 0;
 	json_t *o;
@@ -143,11 +154,11 @@ ports_apply(struct rpc_switch *sw, const json_t *list, struct rpc_error *err)
 	ports_remove_others(sw, list);
 	json_array_foreach(list, i, o) {
 		snprintf(where, sizeof(where), "ports[%zu]", i);
-		if (port_find(sw->ports, text_of(o, "name")) != NULL)
-			continue;
 		rc = port_rpc_opts(o, where, &opts, err);
+		p = port_find(sw->ports, text_of(o, "name"));
 		if (rc == 0)
-			rc = port_rpc_add(sw->ports, &opts, where, err);
+			rc = p != NULL ? port_rpc_place(sw->ports, p, &opts, where, err) :
+			     port_rpc_add(sw->ports, &opts, where, err);
 		if (rc < 0)
 			break;
 	}

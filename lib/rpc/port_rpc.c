@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define SOCKET_PATH_MAX 107
-#define QUEUES_DEFAULT  8
 
 const struct rpc_param port_rpc_params[] = {
 	{ "name", RPC_STRING, true, 1, PORT_NAME_MAX - 1,
@@ -34,6 +33,8 @@ const struct rpc_param port_rpc_params[] = {
 	  .help = "drop frames with more payload; 0: none" },
 	{ "group", RPC_STRING, .min = 0, .max = 64,
 	  .help = "isolation group: its ports do not hear each other (ethdev: uplink)" },
+	{ "workers", RPC_ARRAY,
+	  .help = "who polls each queue, by number; null: who has least to do" },
 	{ 0 },
 };
 
@@ -90,6 +91,31 @@ check_type(json_t *o, enum port_type type, const char *where, struct rpc_error *
 	return 0;
 }
 
+static int
+workers_read(json_t *o, const char *where, struct port_opts *out, struct rpc_error *err)
+{
+	json_t *list = json_object_get(o, "workers"), *w;
+	char member[sizeof(err->member)], name[32];
+	size_t i;
+
+	rpc_member(member, sizeof(member), where, "workers");
+	if (json_array_size(list) > PORT_QUEUES_MAX)
+		return rpc_fail(err, -EINVAL, member, "expected at most %d, not %zu",
+				PORT_QUEUES_MAX, json_array_size(list));
+	json_array_foreach(list, i, w) {
+		int64_t n = json_is_null(w) ? PORT_WORKER_NONE : json_integer_value(w);
+
+		snprintf(name, sizeof(name), "workers[%zu]", i);
+		rpc_member(member, sizeof(member), where, name);
+		if (!json_is_null(w) && (!json_is_integer(w) || n < 0 || n >= CROSS_WORKERS_MAX))
+			return rpc_expected(err, member, "the number of a worker, or null", w);
+		out->workers[i] = (uint16_t)n;
+		if (!json_is_null(w))
+			out->n_workers = (uint16_t)(i + 1);
+	}
+	return 0;
+}
+
 int
 port_rpc_opts(json_t *o, const char *where, struct port_opts *out, struct rpc_error *err)
 {
@@ -115,10 +141,28 @@ port_rpc_opts(json_t *o, const char *where, struct port_opts *out, struct rpc_er
 				    json_object_get(o, "name"));
 	rc = check_type(o, out->type, where, err);
 	if (rc == 0)
+		rc = workers_read(o, where, out, err);
+	if (rc == 0)
 		rc = owner_mode(o, where, "socket_mode", &out->mode, err);
 	if (rc == 0)
 		rc = owner_group(o, where, "socket_group", &out->gid, err);
 	return rc;
+}
+
+static json_t *
+worker_json(uint16_t worker)
+{
+	return worker == PORT_WORKER_NONE ? json_null() : json_integer(worker);
+}
+
+static json_t *
+workers_json(const uint16_t *workers, uint16_t n)
+{
+	json_t *list = json_array();
+
+	for (uint16_t q = 0; q < n; q++)
+		json_array_append_new(list, worker_json(workers[q]));
+	return list;
 }
 
 json_t *
@@ -130,7 +174,7 @@ port_rpc_config(const struct port_opts *o)
 
 	if (o->client)
 		json_object_set_new(c, "role", json_string("client"));
-	if (o->n_queues != 0 && (o->type != PORT_VHOST_USER || o->n_queues != QUEUES_DEFAULT))
+	if (o->n_queues != 0 && (o->type != PORT_VHOST_USER || o->n_queues != PORT_QUEUES_DEFAULT))
 		json_object_set_new(c, "queues", json_integer(o->n_queues));
 	if (o->mode != 0)
 		json_object_set_new(c, "socket_mode", owner_mode_json(o->mode));
@@ -140,6 +184,8 @@ port_rpc_config(const struct port_opts *o)
 		json_object_set_new(c, "mtu", json_integer(o->mtu));
 	if (group != NULL && (group[0] != '\0' || o->type == PORT_ETHDEV))
 		json_object_set_new(c, "group", json_string(group));
+	if (o->n_workers > 0)
+		json_object_set_new(c, "workers", workers_json(o->workers, o->n_workers));
 	return c;
 }
 
@@ -171,20 +217,14 @@ port_rpc_add(struct ports *ps, const struct port_opts *o, const char *where,
 	return 0;
 }
 
-static json_t *
-worker_json(uint16_t worker)
+int
+port_rpc_place(struct ports *ps, struct port *p, const struct port_opts *o, const char *where,
+	       struct rpc_error *err)
 {
-	return worker == PORT_WORKER_NONE ? json_null() : json_integer(worker);
-}
+	char why[sizeof(err->message)] = "";
+	int rc = port_place(ps, p, o, why, sizeof(why));
 
-static json_t *
-workers_json(const uint16_t *workers, uint16_t n)
-{
-	json_t *list = json_array();
-
-	for (uint16_t q = 0; q < n; q++)
-		json_array_append_new(list, worker_json(workers[q]));
-	return list;
+	return rc < 0 ? refuse(err, rc, where, why) : 0;
 }
 
 static json_t *
@@ -251,7 +291,7 @@ vhost_add(json_t *o, const struct port_opts *opts, const struct port_info *info)
 
 	json_object_update_new(o, json_pack("{s:s, s:s, s:i, s:b, s:i, s:o, s:o}",
 		"socket", opts->socket, "role", opts->client ? "client" : "server",
-		"queues", opts->n_queues == 0 ? QUEUES_DEFAULT : opts->n_queues,
+		"queues", opts->n_queues == 0 ? PORT_QUEUES_DEFAULT : opts->n_queues,
 		"connected", s->connected, "connections", (int)s->generation,
 		"protocol_features", feature_protocol_json(s->protocol_features),
 		"memory", memory_json(s)));

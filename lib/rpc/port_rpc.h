@@ -30,4 +30,8 @@ json_t *port_rpc_config(const struct port_opts *o);
 int port_rpc_add(struct ports *ps, const struct port_opts *o, const char *where,
 		 struct rpc_error *err);
 
+/** Has a port's queues polled as its checked options say; the port goes on meanwhile. */
+int port_rpc_place(struct ports *ps, struct port *p, const struct port_opts *o, const char *where,
+		   struct rpc_error *err);
+
 #endif

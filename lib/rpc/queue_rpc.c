@@ -21,7 +21,7 @@ queue_move(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 	rc = port_queue_move(sw->ports, p, (uint16_t)ring, (uint32_t)worker);
 	if (rc == -ERANGE)
 		return rpc_fail(err, rc, "ring",
-				"%s has no running transmit ring or receive queue %lld",
+				"%s has no transmit ring or receive queue %lld",
 				port_name(p), (long long)ring);
 	return rc < 0 ? rpc_fail(err, rc, NULL, "%s", strerror(-rc)) : 0;
 }

@@ -326,24 +326,28 @@ swdev_create(struct swdev_pool *pool, uint16_t port, uint16_t n_pairs_max, struc
 	return 0;
 }
 
+static void
+place(struct swdev *d, uint16_t qid, uint16_t worker)
+{
+	pool_reassign(d->pool, d->workers[qid], worker);
+	if (d->workers[qid] == WORKER_NONE)
+		d->homes[qid] = worker;
+	d->workers[qid] = worker;
+}
+
 /*
  * The ring leaves its worker, all frames it had taken are delivered, and only then the next worker
  * sees it.
  */
-int
-swdev_move(struct vdev *dev, uint16_t qid, uint32_t worker)
+static int
+move_running(struct swdev *d, uint16_t qid, uint16_t worker)
 {
-	struct swdev *d = swdev_of(dev);
 	struct swdev_ring rings[VDEV_RINGS_MAX];
 	struct swdev_set *without, *with;
 	int rc;
 
-	if (qid >= d->n_rings || qid % 2 == 0 || !d->started[qid])
-		return -ERANGE;
-	if (worker >= pool_n_workers(d->pool))
-		return -EINVAL;
 	memcpy(rings, d->set->rings, d->n_rings * sizeof(rings[0]));
-	rings[qid].worker = (uint16_t)worker;
+	rings[qid].worker = worker;
 	rc = swdev_set_create(d, rings, &with);
 	if (rc < 0)
 		return rc;
@@ -353,10 +357,24 @@ swdev_move(struct vdev *dev, uint16_t qid, uint32_t worker)
 		swdev_set_destroy(with);
 		return rc;
 	}
-	pool_reassign(d->pool, d->workers[qid], (uint16_t)worker);
-	d->workers[qid] = (uint16_t)worker;
+	place(d, qid, worker);
 	pool_publish(d->pool, d, without);
 	pool_publish(d->pool, d, with);
+	return 0;
+}
+
+int
+swdev_move(struct vdev *dev, uint16_t qid, uint32_t worker)
+{
+	struct swdev *d = swdev_of(dev);
+
+	if (qid >= 2 * dev->n_pairs_max || qid % 2 == 0)
+		return -ERANGE;
+	if (worker >= pool_n_workers(d->pool))
+		return -EINVAL;
+	if (qid < d->n_rings && d->started[qid])
+		return move_running(d, qid, (uint16_t)worker);
+	place(d, qid, (uint16_t)worker);
 	return 0;
 }
 

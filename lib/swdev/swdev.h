@@ -85,8 +85,8 @@ void swdev_pool_destroy(struct swdev_pool *pool);
 int swdev_create(struct swdev_pool *pool, uint16_t port, uint16_t n_pairs_max,
 		 struct stats *stats, struct vdev **out);
 
-/** Moves a transmit ring to a worker, live: nothing is lost, nothing overtakes.
- *  @return 0; -ERANGE; -EINVAL */
+/** Moves a transmit ring to a worker, live: nothing is lost, nothing overtakes.  One that is not
+ *  running will be polled there when it starts.  @return 0; -ERANGE; -EINVAL; -ENOMEM */
 int swdev_move(struct vdev *dev, uint16_t qid, uint32_t worker);
 
 /* worker */

@@ -56,6 +56,10 @@ static const struct {
 	{ "cpus: a number", "{\"workers\":{\"cpus\":1}}", "workers.cpus: expected a string, not 1",
 	  "workers.cpus" },
 
+	{ "port: a worker that the CPUs do not give",
+	  "{\"workers\":{\"cpus\":\"0\"},\"ports\":[{\"name\":\"a\",\"type\":\"vhost-user\","
+	  "\"socket\":\"/a\",\"workers\":[null,1]}]}",
+	  "ports[0].workers[1]: expected 0 to 0, by workers.cpus, not 1", "ports[0].workers[1]" },
 	{ "port: no object", PORTS("5"), "ports[0]: expected an object, not 5", "ports[0]" },
 	{ "port: no name", PORTS("{\"type\":\"vhost-user\",\"socket\":\"/x\"}"),
 	  "ports[0].name: missing; expected a string of 1 to 31 characters", "ports[0].name" },

@@ -179,6 +179,31 @@ both_move(uint16_t queue, uint32_t worker)
 	CHECK(port_queue_move(rig.ports, out, queue, worker ^ 1) == 0);
 }
 
+/* What was said of a queue's place holds from the start; more than the device has is refused. */
+static void
+place_story(void)
+{
+	struct port_opts opts = {
+		.name = "placed", .type = PORT_ETHDEV, .devargs = "net_ring2", .n_queues = 2,
+		.group = "", .gid = (gid_t)-1, .n_workers = 2, .workers = { PORT_WORKER_NONE, 1 },
+	};
+	struct port *p = NULL;
+
+	CHECK(port_add(rig.ports, &opts, rig.why, sizeof(rig.why), &p) == 0);
+	CHECK(rig_info(p)->workers[1] == 1 && port_opts(p)->n_workers == 2);
+	CHECK(port_queue_move(rig.ports, p, 0, 1) == 0 && port_opts(p)->workers[0] == 1);
+	opts.workers[0] = 0;
+	opts.n_workers = 1;
+	CHECK(port_place(rig.ports, p, &opts, rig.why, sizeof(rig.why)) == 0);
+	CHECK(rig_info(p)->workers[0] == 0 && rig.info.workers[1] == 1);
+	CHECK(port_opts(p)->n_workers == 1);
+	port_del(rig.ports, p);
+	opts.n_queues = 0;
+	opts.n_workers = PORT_QUEUES_MAX;
+	CHECK(port_add(rig.ports, &opts, rig.why, sizeof(rig.why), &p) == -EINVAL);
+	CHECK(strncmp(rig.why, "workers: expected at most", 25) == 0);
+}
+
 /* A queue is polled by the worker that it was moved to alone, and keeps its way out. */
 static void
 move_story(void)
@@ -436,6 +461,7 @@ port_eth_stories(void)
 	life_story("net_null0,no-rx=1");
 	borrowed_story();
 	forward_story();
+	place_story();
 	move_story();
 	length_story();
 	pressure_story();

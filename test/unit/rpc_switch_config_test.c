@@ -71,6 +71,50 @@ test_untouched(void)
 	check_config("as before", NOW);
 }
 
+static void
+check_workers(const char *story, const char *expected)
+{
+	json_t *r = done("config.show", "{}");
+	json_t *vm2 = json_array_get(json_object_get(r, "ports"), 1);
+
+	check_member(story, vm2, "workers", expected);
+	json_decref(r);
+}
+
+/* Where queues were moved to is configuration: saved, loaded live, and undone with a bad load. */
+static void
+test_workers(void)
+{
+	struct port *vm2 = port_find(rig.sw.ports, "vm2");
+	struct rpc_error err = { 0 };
+	json_t *result = NULL;
+
+	does("queue.move", "{\"port\":\"vm2\",\"ring\":3,\"worker\":1}");
+	check_workers("moved before the guest has started it", "[null,1]");
+	does("config.save", "{\"file\":\"@/c.json\"}");
+	does("queue.move", "{\"port\":\"vm2\",\"ring\":1,\"worker\":1}");
+	does("queue.move", "{\"port\":\"vm2\",\"ring\":3,\"worker\":0}");
+	check_workers("both", "[1,0]");
+	does("config.load", "{\"file\":\"@/c.json\"}");
+	check_workers("as saved", "[null,1]");
+	CHECK(port_find(rig.sw.ports, "vm2") == vm2);
+	does("port.del", "{\"name\":\"vm2\"}");
+	does("config.load", "{\"file\":\"@/c.json\"}");
+	check_workers("a port that comes anew", "[null,1]");
+	vm2 = port_find(rig.sw.ports, "vm2");
+	file_write("{\"ports\":[" VM1 ",{\"name\":\"vm2\",\"type\":\"vhost-user\","
+		   "\"socket\":\"@/vm2.sock\",\"role\":\"client\",\"queues\":2,\"mtu\":9000,"
+		   "\"group\":\"blue\",\"workers\":[0,7]}]}");
+	CHECK(call("config.load", "{\"file\":\"@/c.json\"}", &result, &err) < 0);
+	CHECK_STR("no such worker", err.message, "ports[1].workers: expected 0 to 1, not 7");
+	check_workers("nothing has changed", "[null,1]");
+	CHECK(port_find(rig.sw.ports, "vm2") == vm2);
+	file_write(NOW);
+	does("config.load", "{\"file\":\"@/c.json\"}");
+	check_config("without a word on workers", NOW);
+	CHECK(port_find(rig.sw.ports, "vm2") == vm2);
+}
+
 static const struct {
 	const char *story, *file, *message;
 } bad_loads[] = {
@@ -125,5 +169,6 @@ rpc_switch_config_test(void)
 {
 	test_save();
 	test_untouched();
+	test_workers();
 	test_bad_loads();
 }

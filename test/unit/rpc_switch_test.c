@@ -26,8 +26,19 @@ static const struct {
 	  "name: there is a port \"vm1\" already", "name", -32000 },
 	{ "queue.move", "{\"port\":\"vm1\",\"ring\":1,\"worker\":2}",
 	  "worker: expected 0 to 1, not 2", "worker", -32602 },
-	{ "queue.move", "{\"port\":\"vm1\",\"ring\":1,\"worker\":1}",
-	  "ring: vm1 has no running transmit ring or receive queue 1", "ring", -32000 },
+	{ "queue.move", "{\"port\":\"vm1\",\"ring\":2,\"worker\":1}",
+	  "ring: vm1 has no transmit ring or receive queue 2", "ring", -32000 },
+	{ "queue.move", "{\"port\":\"vm1\",\"ring\":17,\"worker\":1}",
+	  "ring: vm1 has no transmit ring or receive queue 17", "ring", -32000 },
+	{ "port.add", "{\"name\":\"vm9\",\"type\":\"vhost-user\",\"socket\":\"@/9\","
+	  "\"workers\":[0,null,2]}", "workers: expected 0 to 1, not 2", "workers", -32602 },
+	{ "port.add", "{\"name\":\"vm9\",\"type\":\"vhost-user\",\"socket\":\"@/9\","
+	  "\"queues\":1,\"workers\":[0,1]}",
+	  "workers: expected at most 1, one for each queue, not 2", "workers", -32602 },
+	{ "port.add", "{\"name\":\"vm9\",\"type\":\"vhost-user\",\"socket\":\"@/9\","
+	  "\"workers\":[0,\"1\"]}",
+	  "workers[1]: expected the number of a worker, or null, not \"1\"", "workers[1]",
+	  -32602 },
 	{ "worker.show", "{\"index\":2}", "index: expected 0 to 1, not 2", "index", -32602 },
 	{ "fdb.add", "{\"mac\":\"ff:ff:ff:ff:ff:ff\",\"port\":\"vm1\"}",
 	  "mac: expected an address of one station, not \"ff:ff:ff:ff:ff:ff\"", "mac", -32602 },
