@@ -18,7 +18,8 @@ struct console {
 	EditLine *el;
 	History *history;
 	char history_file[512];
-	bool gone;  /* nobody answers any more */
+	bool dropped;  /* the line, by Ctrl-C */
+	bool gone;     /* nobody answers any more */
 };
 
 static char *
@@ -150,6 +151,16 @@ complete(EditLine *el, int key)
 	return rc;
 }
 
+static unsigned char
+drop(EditLine *el, int key)
+{
+	struct console *con;
+
+	el_get(el, EL_CLIENTDATA, &con);
+	con->dropped = true;
+	return CC_EOF;
+}
+
 static void
 on_interrupt(int signo)
 {
@@ -177,6 +188,11 @@ console_open(struct console *con)
 	/* el_set() would copy the two texts and lose the copies */
 	el_wset(con->el, EL_ADDFN, L"ferry-complete", L"complete the word", complete);
 	el_set(con->el, EL_BIND, "^I", "ferry-complete", NULL);
+	/* While a line is edited Ctrl-C is a key: a signal that comes just before the editor waits for
+	 * the next key would be lost. */
+	el_wset(con->el, EL_ADDFN, L"ferry-drop", L"drop the line", drop);
+	el_set(con->el, EL_SETTY, "-d", "intr=", NULL);
+	el_set(con->el, EL_BIND, "^C", "ferry-drop", NULL);
 	el_set(con->el, EL_SIGNAL, 1);
 	el_source(con->el, NULL);
 	sigaction(SIGINT, &act, NULL);
@@ -213,9 +229,9 @@ turn(struct console *con)
 
 	/* before the prompt is seen, or a quick Ctrl-D is taken by the terminal and lost */
 	el_set(con->el, EL_PREP_TERM, 1);
+	con->dropped = false;
 	line = el_gets(con->el, &n);
-	if (line == NULL && n < 0 && errno == EINTR) {
-		/* Ctrl-C drops the line */
+	if (con->dropped || (line == NULL && n < 0 && errno == EINTR)) {
 		putchar('\n');
 		el_reset(con->el);
 		return true;
