@@ -8,6 +8,7 @@
 #include "cross.h"
 #include "fdb.h"
 #include "loop.h"
+#include "migration.h"
 #include "options.h"
 #include "port.h"
 #include "rpc_switch.h"
@@ -33,6 +34,8 @@ struct ferryd {
 	struct ports *ports;
 	struct worker_set *workers;
 	struct eventlog *events;
+	struct migrations *migrations;
+	struct port_info *looked; /* large */
 	struct rpc_switch methods;
 
 	_Atomic bool changes_lost; /* a port has changed and the event queue was full */
@@ -68,6 +71,8 @@ void eal_fini(struct ferryd *d);
 /* glue.c: what the parts of the switch tell each other. */
 extern const struct port_ops glue_port_ops;
 int glue_init(struct ferryd *d);
+int migration_init(struct ferryd *d);
+void migration_fini(struct ferryd *d);
 
 /* service.c: what a service manager wants. */
 int service_init(struct ferryd *d);

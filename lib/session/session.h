@@ -81,6 +81,8 @@ struct session_info {
 	char reason[128];          /**< why it is waiting or broken; empty when up */
 	uint32_t generation;       /**< connections so far */
 	bool connected;
+	uint64_t offered;          /**< virtio features that front-ends are offered */
+	uint64_t protocol_offered;
 	uint64_t features;         /**< negotiated virtio features */
 	uint64_t protocol_features;
 	uint16_t n_rings;
