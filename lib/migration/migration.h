@@ -166,6 +166,33 @@ void migration_progress(const struct migration *m, uint32_t *done, uint32_t *of)
 /** One line that says how it went. */
 void migration_verdict(const struct migration *m, char *out, size_t size);
 
+/** What lasts for a while: name in JSON, text for people. */
+#define MIGRATION_LANES(X) \
+	X(LOGGING, "logging", "guest writes are logged") \
+	X(STOPPED, "stopped", "rings are stopped and nobody has heard of the guest") \
+	X(PARKED,  "parked",  "frames are parked") \
+	X(RUNNING, "running", "the guest has come, or gone on")
+
+enum migration_lane {
+#define X(id, name, text) MIGRATION_LANE_##id,
+	MIGRATION_LANES(X)
+#undef X
+	MIGRATION_LANE_N
+};
+
+extern const char *const migration_lane_names[MIGRATION_LANE_N];
+
+struct migration_span {
+	enum migration_lane lane;
+	uint64_t from, to;  /**< what has not ended goes to the last thing that is known */
+};
+
+/** No record has more spans. */
+#define MIGRATION_SPANS_MAX (2 * MIGRATION_MOMENTS)
+
+/** Fills spans in the order of their ends.  @return how many */
+uint32_t migration_spans(const struct migration *m, struct migration_span *out, uint32_t max);
+
 /** A round of dirtying: between two harvests of the log, as far as samples tell them apart. */
 struct migration_round {
 	uint64_t tsc;       /**< of its begin */

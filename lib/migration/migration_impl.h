@@ -8,6 +8,7 @@
  *   migration.c         life, and the looking while a port logs
  *   migration_record.c  which record a moment belongs to
  *   migration_sample.c  samples of the dirty log, rounds
+ *   migration_span.c    what lasted: from which moment to which
  *   migration_story.c   what a record says: state, blackout, verdict
  */
 

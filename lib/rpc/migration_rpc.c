@@ -42,6 +42,21 @@ moments_json(const struct migration *m)
 }
 
 static json_t *
+spans_json(const struct migration *m)
+{
+	struct migration_span spans[MIGRATION_SPANS_MAX];
+	uint32_t n = migration_spans(m, spans, MIGRATION_SPANS_MAX);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I}",
+			"lane", migration_lane_names[spans[i].lane],
+			"from_us", (json_int_t)migration_us(m, spans[i].from),
+			"to_us", (json_int_t)migration_us(m, spans[i].to)));
+	return list;
+}
+
+static json_t *
 rounds_json(const struct migration *m)
 {
 	json_t *list = json_array();
@@ -109,6 +124,7 @@ migration_json(const struct port *p, const struct migration *m, bool all)
 	json_object_set_new(o, "lost_events", json_integer((json_int_t)m->n_lost));
 	json_object_set_new(o, "moments", moments_json(m));
 	if (all) {
+		json_object_set_new(o, "spans", spans_json(m));
 		json_object_set_new(o, "rounds", rounds_json(m));
 		json_object_set_new(o, "dirty", dirty_json(m));
 	}

@@ -437,6 +437,39 @@ firsts(void)
 	rig_stop();
 }
 
+/* What lasts, in milliseconds. */
+static void
+spans(void)
+{
+	static const struct { const char *story, *script, *spans; } list[] = {
+		{ "complete", "0:log_base 1000:log_on 5000:stop 6000:parked_first 8000:released 9000:out "
+		  "10000:disconnected", "stopped 5-8, parked 6-9, logging 1-10, " },
+		{ "log on and off", "0:log_on 1000:log_on 2000:log_off", "logging 0-2, " },
+		{ "resumed", "0:log_on 2000:stop 4000:started=7 8000:log_off",
+		  "stopped 2-4, logging 0-8, running 4-8, " },
+		{ "under way", "0:log_on 2000:stop 7000:base", "logging 0-7, stopped 2-7, " },
+	};
+	struct migration_span got[MIGRATION_SPANS_MAX];
+
+	for (size_t i = 0; i < RTE_DIM(list); i++) {
+		const struct migration *m;
+		char text[256] = "";
+		uint32_t iter = 0, n;
+
+		rig_start();
+		play(list[i].script, rte_rdtsc() + 1000 * HZ);
+		m = migrations_next(rig.ms, PORT, &iter);
+		n = migration_spans(m, got, MIGRATION_SPANS_MAX);
+		for (uint32_t j = 0; j < n; j++)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %u-%u, ",
+				 migration_lane_names[got[j].lane],
+				 (unsigned int)(migration_us(m, got[j].from) / 1000),
+				 (unsigned int)(migration_us(m, got[j].to) / 1000));
+		CHECK_STR(list[i].story, text, list[i].spans);
+		rig_stop();
+	}
+}
+
 /* What samples say of rounds: "begin +length pages/harvests". */
 static void
 rounds(void)
@@ -477,6 +510,7 @@ main(void)
 	lost();
 	watching();
 	firsts();
+	spans();
 	rounds();
 	return check_done("migration");
 }

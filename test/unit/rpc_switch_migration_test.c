@@ -73,6 +73,9 @@ show(void)
 	check_member("rounds", one, "rounds", "[{\"us\":0,\"duration_us\":100000,\"pages\":30,"
 		     "\"harvests\":2,\"pages_per_s\":300.0},{\"us\":100000,\"duration_us\":50,"
 		     "\"pages\":0,\"harvests\":0,\"pages_per_s\":0.0}]");
+	check_member("spans", one, "spans",
+		     "[{\"lane\":\"stopped\",\"from_us\":100000,\"to_us\":110000},"
+		     "{\"lane\":\"logging\",\"from_us\":20,\"to_us\":120000}]");
 	check_member("dirty", one, "dirty", "[{\"us\":100000,\"pages_per_s\":300.0},"
 		     "{\"us\":100050,\"pages_per_s\":0.0}]");
 	json_decref(one);
