@@ -35,7 +35,6 @@ struct ferryd {
 	struct worker_set *workers;
 	struct eventlog *events;
 	struct migrations *migrations;
-	struct port_info *looked; /* large */
 	struct rpc_switch methods;
 
 	_Atomic bool changes_lost; /* a port has changed and the event queue was full */

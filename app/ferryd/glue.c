@@ -5,8 +5,6 @@
 
 #include <rte_cycles.h>
 
-#include <errno.h>
-#include <stdlib.h>
 
 LOG_USE(ferryd);
 
@@ -128,10 +126,15 @@ migration_look(void *arg, uint16_t number, struct migration_look *out)
 {
 	struct ferryd *d = arg;
 	struct port *p = port_by_number(d->ports, number);
+	struct port_log_info log;
 
 	if (p == NULL)
 		return;
-	port_info(p, d->looked);
+	port_log_info(p, &log);
+	out->first_receive = log.first_receive;
+	out->first_transmit = log.first_transmit;
+	out->pages = log.pages;
+	out->rounds = log.rounds;
 }
 
 static void
@@ -157,15 +160,13 @@ migration_init(struct ferryd *d)
 		.look = migration_look, .news = migration_news, .arg = d,
 	};
 
-	d->looked = calloc(1, sizeof(*d->looked));
-	return d->looked == NULL ? -ENOMEM : migrations_create(&opts, &d->migrations);
+	return migrations_create(&opts, &d->migrations);
 }
 
 void
 migration_fini(struct ferryd *d)
 {
 	migrations_destroy(d->migrations);
-	free(d->looked);
 }
 
 static void

@@ -19,6 +19,7 @@
  * Source   vhost-user specification; librte_vhost 22.11
  */
 
+#include "moment.h"
 #include "vdev.h"
 
 #include <rte_ether.h>
@@ -54,6 +55,9 @@ struct session_ops {
 
 	/** The front-end asks to announce its guest's address (SEND_RARP), whatever the rings do. */
 	void (*announce)(void *owner, const struct rte_ether_addr *mac);
+
+	/** Something of a migration happens, with its value as moment.h says; NULL: nobody asks. */
+	void (*moment)(void *owner, enum moment moment, uint64_t value);
 
 	/** The state or its reason has changed; the queries below tell what it is now. */
 	void (*changed)(void *owner);

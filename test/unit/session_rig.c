@@ -131,6 +131,16 @@ on_announce(void *owner, const struct rte_ether_addr *mac)
 }
 
 static void
+on_moment(void *owner, enum moment moment, uint64_t value)
+{
+	struct rig *r = owner;
+	size_t n = strlen(r->moments);
+
+	snprintf(r->moments + n, sizeof(r->moments) - n, "%s=%llx ", moment_names[moment],
+		 (unsigned long long)value);
+}
+
+static void
 on_changed(void *owner)
 {
 	struct rig *r = owner;
@@ -149,6 +159,7 @@ static const struct session_ops ops = {
 	.ring_set = on_ring_set,
 	.log_set = on_log_set,
 	.announce = on_announce,
+	.moment = on_moment,
 	.changed = on_changed,
 };
 
@@ -287,6 +298,18 @@ rig_told(struct rig *r)
 	memcpy(text, r->told, r->n_told);
 	text[r->n_told] = '\0';
 	r->n_told = 0;
+	pthread_mutex_unlock(&r->lock);
+	return text;
+}
+
+const char *
+rig_moments(struct rig *r)
+{
+	static char text[sizeof(r->moments)];
+
+	pthread_mutex_lock(&r->lock);
+	memcpy(text, r->moments, sizeof(text));
+	r->moments[0] = '\0';
 	pthread_mutex_unlock(&r->lock);
 	return text;
 }
