@@ -194,22 +194,25 @@ moments(void)
 {
 	static const uint8_t mac[8] = { 0x52, 0x54, 0, 1, 2, 3, 0xff, 0xff };
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "moments");
+	struct vmm_guest *g;
 
+	CHECK(rig_create(&r, "moments", false, 1) == 0);
+	g = rig_guest(&r, false, 1);
+	g->conf.pos = 7;
+	CHECK(vmm_guest_open(g) == 0);
 	settle(g);
-	CHECK_STR("starts", rig_moments(&r), "started=0 ready=0 ready=1 ");
+	CHECK_STR("starts", rig_moments(&r), "started=7 ready=0 ready=1 ");
 	CHECK(vmm_front_send(g->front, VMM_SEND_RARP, mac, 8, NULL, 0) == 0);
 	settle(g);
 	CHECK_STR("is announced", rig_moments(&r), "announced=30201005452 ");
 	CHECK(vmm_guest_stop(g) == 0);
 	CHECK(vmm_guest_start(g) == 0);
 	settle(g);
-	CHECK_STR("does not leave", rig_moments(&r), "started=0 ready=0 ready=1 ");
+	CHECK_STR("does not leave", rig_moments(&r), "started=7 ready=0 ready=1 ");
 	CHECK(log_send(g, LOG_LEN, 0) == 0 && features_send(g, LOG_ALL) == 0);
 	CHECK(features_send(g, LOG_ALL) == 0);
 	settle(g);
 	CHECK_STR("logs", rig_moments(&r), "log_base=100000 log_on=0 ");
-	rig_move(&r, g, 0, 7, false);
 	CHECK(vmm_guest_stop(g) == 0);
 	settle(g);
 	CHECK_STR("stops", rig_moments(&r), "stop=0 drained=0 stop=1 drained=1 base=1 ");
