@@ -8,8 +8,8 @@
 #include "cross.h"
 #include "fdb.h"
 #include "loop.h"
-#include "migration.h"
 #include "options.h"
+#include "park.h"
 #include "port.h"
 #include "rpc_switch.h"
 #include "swdev.h"
@@ -31,10 +31,11 @@ struct ferryd {
 	struct swdev_pool *pool;
 	struct fdb *fdb;
 	struct capture *capture;
+	struct park_set *parks;
+	struct loop_watch *park_watch; /* while there are guests on their way */
 	struct ports *ports;
 	struct worker_set *workers;
 	struct eventlog *events;
-	struct migrations *migrations;
 	struct rpc_switch methods;
 
 	_Atomic bool changes_lost; /* a port has changed and the event queue was full */
@@ -70,8 +71,17 @@ void eal_fini(struct ferryd *d);
 /* glue.c: what the parts of the switch tell each other. */
 extern const struct port_ops glue_port_ops;
 int glue_init(struct ferryd *d);
-int migration_init(struct ferryd *d);
-void migration_fini(struct ferryd *d);
+
+/* glue_park.c: guests that leave their port, and where their frames go. */
+int park_init(struct ferryd *d);
+void park_fini(struct ferryd *d);
+void glue_park_init(struct ferryd *d);
+void glue_park_look(struct ferryd *d);
+void glue_port_logging(void *arg, struct port *p, bool on);
+void glue_port_leaving(void *arg, struct port *p, uint64_t features, uint16_t n_rx);
+void glue_port_arrived(void *arg, struct port *p);
+/* Whether nobody is behind a port, and nobody on the way from there either. */
+bool glue_port_deserted(struct ferryd *d, struct port *p);
 
 /* service.c: what a service manager wants. */
 int service_init(struct ferryd *d);

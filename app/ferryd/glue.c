@@ -3,9 +3,6 @@
 #include "event.h"
 #include "log.h"
 
-#include <rte_cycles.h>
-
-
 LOG_USE(ferryd);
 
 /*
@@ -27,9 +24,9 @@ port_removed(void *arg, struct port *p)
 {
 	struct ferryd *d = arg;
 
+	park_forget(d->parks, port_number(p));
 	fdb_port_del(d->fdb, port_number(p));
 	capture_port_set(d->capture, port_number(p), NULL);
-	migrations_port_del(d->migrations, port_number(p));
 	eventlog_forget(d->events, port_number(p));
 	eventlog_add(d->events, port_name(p), "removed");
 }
@@ -50,7 +47,7 @@ static void
 port_judge(struct ferryd *d, struct port *p)
 {
 	port_device_gone(d->ports, p);
-	if (!port_connected(p))
+	if (glue_port_deserted(d, p))
 		fdb_flush(d->fdb, port_number(p));
 }
 
@@ -89,6 +86,9 @@ const struct port_ops glue_port_ops = {
 	.added = port_added,
 	.removed = port_removed,
 	.changed = port_changed,
+	.logging = glue_port_logging,
+	.leaving = glue_port_leaving,
+	.arrived = glue_port_arrived,
 	.announce = port_announce,
 };
 
@@ -122,54 +122,6 @@ on_mem_fault(void *arg, const struct event *ev)
 }
 
 static void
-migration_look(void *arg, uint16_t number, struct migration_look *out)
-{
-	struct ferryd *d = arg;
-	struct port *p = port_by_number(d->ports, number);
-	struct port_log_info log;
-
-	if (p == NULL)
-		return;
-	port_log_info(p, &log);
-	out->first_receive = log.first_receive;
-	out->first_transmit = log.first_transmit;
-	out->pages = log.pages;
-	out->rounds = log.rounds;
-}
-
-static void
-migration_news(void *arg, uint16_t port, const struct migration *m)
-{
-	struct migration_story s;
-	struct ferryd *d = arg;
-	char verdict[160];
-
-	migration_story(m, &s);
-	migration_verdict(m, verdict, sizeof(verdict));
-	LOG_RL(INFO, "%s: migration %u %s: %s", name_of(d, port), m->number,
-	       migration_state_names[s.state], verdict);
-	eventlog_add(d->events, name_of(d, port), "migration %u %s: %s", m->number,
-		     migration_state_names[s.state], verdict);
-}
-
-int
-migration_init(struct ferryd *d)
-{
-	const struct migration_opts opts = {
-		.cross = d->cross, .loop = d->loop, .hz = rte_get_tsc_hz(),
-		.look = migration_look, .news = migration_news, .arg = d,
-	};
-
-	return migrations_create(&opts, &d->migrations);
-}
-
-void
-migration_fini(struct ferryd *d)
-{
-	migrations_destroy(d->migrations);
-}
-
-static void
 on_events(void *arg)
 {
 	struct ferryd *d = arg;
@@ -183,6 +135,7 @@ on_second(void *arg)
 	struct ferryd *d = arg;
 
 	lost_changes_find(d);
+	glue_park_look(d);
 	fdb_tick(d->fdb);
 	eventlog_fdb(d->events, d->fdb, d->ports);
 }
@@ -195,6 +148,7 @@ glue_init(struct ferryd *d)
 	event_handle(d->cross, EVENT_RING_BROKEN, on_ring_broken, d);
 	event_handle(d->cross, EVENT_MEM_FAULT, on_mem_fault, d);
 	event_handle(d->cross, EVENT_PORT_CHANGED, on_port_changed, d);
+	glue_park_init(d);
 	rc = ferryd_read(d, event_fd(d->cross), on_events);
 	return rc < 0 ? rc : ferryd_timer(d, 1000000, on_second);
 }

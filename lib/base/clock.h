@@ -37,6 +37,13 @@ clock_wall_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+/** Microseconds in so many cycles. */
+static inline uint64_t
+clock_cycles_to_us(uint64_t cycles)
+{
+	return cycles / (rte_get_tsc_hz() / 1000000);
+}
+
 /** Cycles in so many microseconds. */
 static inline uint64_t
 clock_us_to_cycles(uint64_t us)

@@ -362,6 +362,8 @@ learn_new(struct fdb *fdb, fdb_key_t key, uint16_t port)
 static int
 learn_move(struct fdb *fdb, struct fdb_slot *s, uint16_t port)
 {
+	if (fdb->moving != NULL && fdb->moving(fdb->moving_arg, s->port, port))
+		return 0;
 	fdb->ports[port].moved_from = s->port;
 	slot_move(fdb, s, port, SLOT_LEARNED);
 	bump(&fdb->stats.moved, &fdb->ports[port].moved);
@@ -389,6 +391,32 @@ fdb_learn(struct fdb *fdb, fdb_key_t key, uint16_t port)
 		return -EDQUOT;
 	}
 	return s != NULL ? learn_move(fdb, s, port) : learn_new(fdb, key, port);
+}
+
+void
+fdb_moving(struct fdb *fdb, fdb_moving_fn *fn, void *arg)
+{
+	fdb->moving = fn;
+	fdb->moving_arg = arg;
+}
+
+uint32_t
+fdb_port_move(struct fdb *fdb, uint16_t from, uint16_t to)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < fdb->high; i++) {
+		struct fdb_slot *s = &fdb->slots[i];
+
+		if (s->state != SLOT_LEARNED || s->port != from)
+			continue;
+		slot_move(fdb, s, to, SLOT_LEARNED);
+		bump(&fdb->stats.moved, &fdb->ports[to].moved);
+		n++;
+	}
+	if (n > 0)
+		fdb->ports[to].moved_from = from;
+	return n;
 }
 
 static uint32_t

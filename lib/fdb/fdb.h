@@ -154,6 +154,19 @@ int fdb_del(struct fdb *fdb, fdb_key_t key);
  */
 int fdb_learn(struct fdb *fdb, fdb_key_t key, uint16_t port);
 
+/**
+ * A learned address was seen on another port; asked before it moves.
+ *
+ * @return  true: not now, fdb_port_move() will follow
+ */
+typedef bool fdb_moving_fn(void *arg, uint16_t from, uint16_t to);
+
+/** Names who is asked; before workers start. */
+void fdb_moving(struct fdb *fdb, fdb_moving_fn *fn, void *arg);
+
+/** Moves all learned entries of a port to another.  @return entries */
+uint32_t fdb_port_move(struct fdb *fdb, uint16_t from, uint16_t to);
+
 /** Forgets learned entries of a port; UINT16_MAX: of all ports.  @return entries */
 uint32_t fdb_flush(struct fdb *fdb, uint16_t port);
 

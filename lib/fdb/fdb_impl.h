@@ -97,6 +97,8 @@ struct fdb {
 	_Atomic uint32_t tenants[FDB_PORTS_MAX];  /* how often a port number was given up */
 
 	/* Control only. */
+	fdb_moving_fn *moving;  /* NULL: every address moves at once */
+	void *moving_arg;
 	struct fdb_slot *slots __rte_cache_aligned;
 	uint32_t *free_slots;
 	uint32_t n_free;

@@ -17,6 +17,7 @@
 
 #include "capture.h"
 #include "fdb.h"
+#include "park.h"
 #include "port.h"
 #include "swdev.h"
 
@@ -29,6 +30,7 @@ struct fwd_opts {
 	struct ports *ports;
 	struct fdb *fdb;
 	struct capture *capture;
+	struct park_set *parks;  /**< NULL: nothing is ever parked */
 };
 
 /** @return 0; -ENOMEM */

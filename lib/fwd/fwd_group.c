@@ -34,6 +34,7 @@ group_make(struct fwd *f, const struct swdev_ring *ring, const struct port_live 
 	g->ring = ring;
 	g->port = port;
 	g->eth = NULL;
+	g->park = NULL;
 	g->queue = 0;
 	g->n = 0;
 	if (port != NULL)
@@ -68,8 +69,27 @@ eth_group_find(struct fwd *f, const struct port_live *to)
 	return g;
 }
 
+static struct fwd_group *
+park_group_find(struct fwd *f, const struct port_live *to, const struct park_live *park)
+{
+	struct fwd_group *g = group_get(f, NULL, to);
+
+	g->park = park;
+	return g;
+}
+
 struct fwd_group *
 fwd_group_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to)
+{
+	const struct park_live *park = NULL;
+
+	if (unlikely(f->parks != NULL))
+		park = fwd_park_find(f, &to);
+	return unlikely(park != NULL) ? park_group_find(f, to, park) : fwd_place_find(f, fr, to);
+}
+
+struct fwd_group *
+fwd_place_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to)
 {
 	const struct swdev_live *live;
 
@@ -86,6 +106,8 @@ fwd_group_single(const struct fwd *f, const struct port_live *to)
 {
 	const struct swdev_live *live = f->rings->ports[to->number];
 
+	if (unlikely(f->parks != NULL))
+		return false;
 	return to->n_txq > 0 || (live != NULL && live->n_rx == 1);
 }
 
@@ -102,8 +124,10 @@ fwd_group_flood(struct fwd *f)
 static bool
 try_claim(const struct fwd *f, const struct fwd_group *g)
 {
-	if (g->ring != NULL)
+	if (likely(g->ring != NULL))
 		return swdev_claim(g->ring, f->worker);
+	if (unlikely(g->park != NULL))
+		return true;
 	return port_txq_claim(&g->eth->txqs[g->queue], f->worker);
 }
 
@@ -121,20 +145,34 @@ claim(const struct fwd *f, const struct fwd_group *g)
 static void
 release(const struct fwd_group *g)
 {
-	if (g->ring != NULL)
+	if (likely(g->ring != NULL))
 		swdev_release(g->ring);
-	else
+	else if (g->park == NULL)
 		port_txq_release(&g->eth->txqs[g->queue]);
 }
 
-static void
+/* Returns how many frames of the group are done. */
+static uint32_t
 deliver_claimed(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 {
-	if (g->ring != NULL)
-		fwd_ring_deliver(f, g, cut);
+	uint32_t done = g->n;
+
+	if (likely(g->ring != NULL))
+		done = fwd_ring_deliver(f, g, cut);
+	else if (unlikely(g->park != NULL))
+		fwd_park_deliver(f, g, cut);
 	else
 		fwd_eth_deliver(f, g, cut);
 	release(g);
+	return done;
+}
+
+uint32_t
+fwd_group_send(struct fwd *f)
+{
+	const struct fwd_group *g = &f->groups[0];
+
+	return claim(f, g) ? deliver_claimed(f, g, f->n) : 0;
 }
 
 /*
@@ -165,8 +203,8 @@ flood_to(struct fwd *f, const struct fwd_group *flood, const struct port_live *t
 	}
 }
 
-static bool
-heard_by(const struct fwd *f, const struct port_live *to)
+bool
+fwd_heard_by(const struct fwd *f, const struct port_live *to)
 {
 	return to != f->src && (to->group == 0 || to->group != f->src->group);
 }
@@ -182,14 +220,16 @@ flood(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 		n++;
 	if (n == 0)
 		return;
+	f->flooding = true;
 	for (uint32_t i = 0; i < f->ports->n_list; i++) {
 		const struct port_live *to = f->ports->ports[f->ports->list[i]];
 
-		if (heard_by(f, to)) {
-			flood_to(f, &all, to, cut);
-			heard++;
-		}
+		if (!fwd_heard_by(f, to) || (f->parks != NULL && fwd_park_left(f, to)))
+			continue;
+		flood_to(f, &all, to, cut);
+		heard++;
 	}
+	f->flooding = false;
 	if (heard > 0)
 		stats_count(f->lane, COUNT_FLOODED, n);
 	else

@@ -15,10 +15,7 @@
 #define FWD_BURST      32
 #define FWD_BYTES      (256 * 1024) /* a burst ends past so many, so that a turn stays short */
 #define FWD_BUSY       64           /* rings served often while others are looked at now and then */
-#define FWD_QUIET_WORK (1 << 20)    /* between two looks at all rings: frames in, and out again */
-#define FWD_LOOK_WORK  1024         /* what a look at a ring costs, in bytes copied */
-#define FWD_FRAME_WORK 256          /* likewise a frame, beside its bytes */
-#define FWD_FLOOD_BYTES (4 << 20)   /* as FWD_BYTES, of what is flooded, all ports added up */
+#define FWD_FLOOD_BYTES (4 << 20)   /* likewise of what is flooded, all ports added up */
 #define FWD_SNAP       80           /* Ethernet, two tags, IPv6 and ports fit */
 #define FWD_LEN_MAX    (65535 + RTE_ETHER_HDR_LEN + 8) /* longest IP packet, two tags */
 
@@ -59,7 +56,8 @@ _Static_assert(sizeof(struct fwd_frame) == 2 * RTE_CACHE_LINE_SIZE, "no frame is
 /* Frames of the burst that go to one place. */
 struct fwd_group {
 	const struct swdev_ring *ring; /* a guest's receive ring, or NULL */
-	const struct port_live *eth;   /* a device, or NULL; both NULL: flood */
+	const struct port_live *eth;   /* a device, or NULL */
+	const struct park_live *park;  /* where frames wait, or NULL; all three NULL: flood */
 	const struct port_live *port;
 	uint16_t queue;                /* of the device */
 	uint16_t n;
@@ -73,11 +71,11 @@ struct fwd {
 	/* Loaded at the start of a turn. */
 	const struct swdev_view *rings;
 	const struct port_view *ports;
+	const struct park_view *parks;        /* NULL: no park is in use */
 
 	/* Rings of the view that had chains when all were looked at; see rings_turn(). */
 	uint64_t version;                     /* of that view */
-	bool busy_known;
-	uint64_t work;                        /* since then */
+	uint32_t busy_turns;                  /* until all are looked at again */
 	uint32_t n_busy;
 	uint16_t busy[FWD_BUSY];
 
@@ -87,6 +85,8 @@ struct fwd {
 	struct stats_lane *lane;              /* of the source port */
 	uint32_t n;
 	bool even;                            /* no frame is dropped, all go to one group */
+	bool patient;                         /* what finds no buffer is not dropped: it waits */
+	bool flooding;                        /* copies are handed out to all ports */
 	uint64_t bytes;                       /* of all of them */
 	struct fwd_frame frames[FWD_BURST];
 	uint16_t n_groups;
@@ -129,6 +129,10 @@ enum drop fwd_allowed(const struct fwd *f, const struct port_live *to, const str
 
 /* The group of the place that a frame goes to; NULL: the port has none. */
 struct fwd_group *fwd_group_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to);
+/* The same, whatever is parked. */
+struct fwd_group *fwd_place_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to);
+/* Whether a port hears the burst's source at all. */
+bool fwd_heard_by(const struct fwd *f, const struct port_live *to);
 /* Whether all frames to a port that has a place go to the same one. */
 bool fwd_group_single(const struct fwd *f, const struct port_live *to);
 struct fwd_group *fwd_group_flood(struct fwd *f);
@@ -143,15 +147,42 @@ fwd_group_add(struct fwd_group *g, uint32_t frame)
 uint32_t fwd_groups_claim(struct fwd *f);
 /* Delivers those frames and gives the places back. */
 void fwd_groups_deliver(struct fwd *f, uint32_t cut);
+/*
+ * Claims the place of the only group, delivers and gives it back.
+ *
+ * Returns how many frames of the group are done.
+ */
+uint32_t fwd_group_send(struct fwd *f);
 
 /* fwd_ring.c, fwd_eth.c: one place.  The caller holds the claim; `cut` ends the burst. */
-void fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
+/* Returns how many frames of the group it is done with: all, unless f->patient. */
+uint32_t fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
+/* FWD_* that a guest with such features takes as they are. */
+uint8_t fwd_takes(uint64_t features);
 void fwd_eth_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
 /* Serves one receive queue of a device. @return frames */
 uint32_t fwd_eth_turn(struct fwd *f, const struct port_poll *poll);
 /* Has a receive queue wake the worker; true: something came meanwhile, do not sleep. */
 bool fwd_eth_arm(struct fwd *f, const struct port_poll *poll);
 void fwd_eth_disarm(const struct port_poll *poll);
+
+/* fwd_park.c: frames for guests that are on their way. */
+
+/* Loads the view of the parks, for this turn. */
+void fwd_parks_load(struct fwd *f);
+/*
+ * Where frames for a port go now: `*to` itself, or the port to which its guest has gone.
+ *
+ * Returns the park in which they have to wait, or NULL.
+ */
+const struct park_live *fwd_park_find(const struct fwd *f, const struct port_live **to);
+/* Whether what is flooded is not for this port: its guest hears it elsewhere. */
+bool fwd_park_left(const struct fwd *f, const struct port_live *to);
+void fwd_park_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);
+/* Sends what may go from this worker's buffers. @return frames */
+uint32_t fwd_parks_turn(struct fwd *f);
+/* Whether something waits to be sent. */
+bool fwd_parks_pending(const struct fwd *f);
 
 /* fwd_eth_offload.c: what a device is asked to do for a frame. */
 

@@ -22,14 +22,16 @@ struct delivery {
 	uint32_t expected;   /* frames still to come, this one included */
 	bool mergeable;
 	bool captured;
+	bool patient;        /* a frame that finds no buffer waits for one, and so do those behind it */
+	bool waits;          /* one does */
 	uint8_t takes;
 	uint32_t chains;
 	uint32_t frames;
 	uint64_t bytes;
 };
 
-static uint8_t
-takes_of(uint64_t features)
+uint8_t
+fwd_takes(uint64_t features)
 {
 	uint8_t takes = 0;
 
@@ -169,8 +171,12 @@ frame_write(void *arg, const struct fwd_frame *fr)
 	struct delivery *d = arg;
 
 	if (unlikely(!frame_scatter(d, fr, d->ring->hdr_len + fr->len))) {
-		stats_drop(d->lane, refusal(d), 1);
-		return vring_bad(d->ring) == VRING_BAD_NONE;
+		enum drop why = refusal(d);
+
+		d->waits = d->patient && why == DROP_NO_DESC;
+		if (!d->waits)
+			stats_drop(d->lane, why, 1);
+		return !d->waits && vring_bad(d->ring) == VRING_BAD_NONE;
 	}
 	d->frames++;
 	d->bytes += fr->len;
@@ -234,7 +240,6 @@ static void
 delivery_end(struct delivery *d, const struct swdev_ring *ring)
 {
 	give_back(d);
-	d->f->work += d->bytes + d->frames * FWD_FRAME_WORK;
 	stats_add(&ring->state->chains, d->chains);
 	stats_count(d->lane, COUNT_TX_FRAMES, d->frames);
 	stats_count(d->lane, COUNT_TX_BYTES, d->bytes);
@@ -243,14 +248,27 @@ delivery_end(struct delivery *d, const struct swdev_ring *ring)
 		swdev_report(d->f->opts.pool, ring);
 }
 
-void
+/* What was cut in part cannot wait: the guest has the first segments. */
+static void
+frame_send(struct delivery *d, const struct fwd_frame *fr)
+{
+	const bool whole = (fr->needs & ~d->takes) == 0;
+
+	d->patient = d->f->patient && whole;
+	if (whole)
+		frame_write(d, fr);
+	else
+		fwd_offload(d->f, fr, d->takes, d->lane, frame_write, d);
+}
+
+uint32_t
 fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 {
 	uint64_t features = f->rings->ports[g->port->number]->features;
-	uint32_t n = g->n;
+	uint32_t n = g->n, i;
 	struct delivery d = {
 		.f = f, .to = g->port, .ring = &g->ring->state->ring, .rx = &f->rx,
-		.lane = fwd_lane(f, g->port), .takes = takes_of(features),
+		.lane = fwd_lane(f, g->port), .takes = fwd_takes(features),
 		.mergeable = (features >> F_MRG_RXBUF & 1) != 0,
 		.captured = fwd_captured(f, g->port), .expected = g->n,
 	};
@@ -259,19 +277,16 @@ fwd_ring_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 		n--;
 	vring_batch_reset(d.rx);
 	peek_more(&d);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct fwd_frame *fr;
-
+	for (i = 0; i < n; i++) {
 		if (likely(!d.captured))
 			i = plain_run(&d, g, i, n);
 		if (i == n)
 			break;
-		fr = &f->frames[g->frames[i]];
 		d.expected = n - i;
-		if ((fr->needs & ~d.takes) == 0)
-			frame_write(&d, fr);
-		else
-			fwd_offload(f, fr, d.takes, d.lane, frame_write, &d);
+		frame_send(&d, &f->frames[g->frames[i]]);
+		if (unlikely(d.waits))
+			break;
 	}
 	delivery_end(&d, g->ring);
+	return i;
 }

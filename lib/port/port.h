@@ -59,6 +59,12 @@ struct port_ops {
 	void (*added)(void *arg, struct port *p);
 	void (*removed)(void *arg, struct port *p); /**< before its number is reused */
 	void (*changed)(void *arg, struct port *p); /**< state or reason; any thread but workers */
+	/** The front-end has guest writes logged, or no longer; port's mutex held. */
+	void (*logging)(void *arg, struct port *p, bool on);
+	/** The guest leaves: see struct session_ops; port's mutex held. */
+	void (*leaving)(void *arg, struct port *p, uint64_t features, uint16_t n_rx);
+	/** A guest runs again, or another; port's mutex held. */
+	void (*arrived)(void *arg, struct port *p);
 	/** SEND_RARP came for this port; vhost thread, port's mutex held. */
 	void (*announce)(void *arg, struct port *p, const struct rte_ether_addr *mac);
 };
@@ -122,17 +128,6 @@ struct port_info {
 	uint16_t n_rxq, n_txq;   /**< ethdev */
 	struct rte_ether_addr mac; /**< ethdev: its own address */
 };
-
-/** What the rings of a vhost-user port have done, over all of their starts. */
-struct port_log_info {
-	uint64_t pages;          /**< newly marked in the dirty log */
-	uint64_t rounds;         /**< times that the front-end was seen to have harvested the log */
-	uint64_t first_receive;  /**< time stamp counter when the guest was given its first frame since
-				      a start of the rings; 0: never */
-	uint64_t first_transmit; /**< likewise, when it gave its first one */
-};
-
-void port_log_info(struct port *p, struct port_log_info *out);
 
 /** Whether there is anybody behind the port: a front-end, or a link. */
 bool port_connected(struct port *p);

@@ -14,48 +14,6 @@ LOG_USE(port);
 #define FDS_PAIR  8
 #define FDS_OTHER 128
 
-static uint64_t
-first_of(uint64_t a, uint64_t b)
-{
-	return a == 0 ? b : RTE_MIN(a, b);
-}
-
-/* A ring that is stopped no longer says what it has counted. */
-static void
-log_info_fold(struct port *p)
-{
-	struct port_log_info *sum = &p->log_info;
-	struct port_log_info now = { 0 };
-	struct vdev_ring_stats st;
-
-	for (uint16_t i = 0; i < 2 * p->opts.n_queues; i++) {
-		if (vdev_stats(p->vdev, i, &st) < 0)
-			continue;
-		now.pages += st.pages;
-		now.rounds = RTE_MAX(now.rounds, st.rounds);
-		if (st.first != 0 && i % 2 == 0)
-			now.first_receive = first_of(now.first_receive, st.first);
-		if (st.first != 0 && i % 2 == 1)
-			now.first_transmit = first_of(now.first_transmit, st.first);
-	}
-	sum->pages = RTE_MAX(sum->pages, now.pages);
-	sum->rounds = RTE_MAX(sum->rounds, now.rounds);
-	if (now.first_receive != 0)
-		sum->first_receive = now.first_receive;
-	if (now.first_transmit != 0)
-		sum->first_transmit = now.first_transmit;
-}
-
-void
-port_log_info(struct port *p, struct port_log_info *out)
-{
-	pthread_mutex_lock(&p->lock);
-	if (p->running)
-		log_info_fold(p);
-	*out = p->log_info;
-	pthread_mutex_unlock(&p->lock);
-}
-
 static void
 on_quiesce(void *owner, struct vring_pos *pos)
 {
@@ -63,9 +21,18 @@ on_quiesce(void *owner, struct vring_pos *pos)
 
 	if (!p->running)
 		return;
-	log_info_fold(p);
 	vdev_stop(p->vdev, pos);
 	p->running = false;
+}
+
+static void
+logging_set(struct port *p, bool on)
+{
+	if (p->logging == on)
+		return;
+	p->logging = on;
+	if (p->ports->ops.logging != NULL)
+		p->ports->ops.logging(p->ports->ops_arg, p, on);
 }
 
 static int
@@ -79,6 +46,7 @@ on_run(void *owner, const struct vdev_cfg *cfg)
 		return rc;
 	}
 	p->running = true;
+	logging_set(p, cfg->log != NULL);
 	vdev_kick_all(p->vdev);
 	return 0;
 }
@@ -96,7 +64,28 @@ on_log_set(void *owner, const struct dirty *log)
 {
 	struct port *p = owner;
 
-	return p->running ? vdev_log_set(p->vdev, log) : 0;
+	if (!p->running)
+		return 0;
+	logging_set(p, log != NULL);
+	return vdev_log_set(p->vdev, log);
+}
+
+static void
+on_leaving(void *owner, uint64_t features, uint16_t n_rx)
+{
+	struct port *p = owner;
+
+	if (p->ports->ops.leaving != NULL)
+		p->ports->ops.leaving(p->ports->ops_arg, p, features, n_rx);
+}
+
+static void
+on_arrived(void *owner)
+{
+	struct port *p = owner;
+
+	if (p->ports->ops.arrived != NULL)
+		p->ports->ops.arrived(p->ports->ops_arg, p);
 }
 
 static void
@@ -109,18 +98,12 @@ on_announce(void *owner, const struct rte_ether_addr *mac)
 }
 
 static void
-on_moment(void *owner, enum moment moment, uint64_t value)
-{
-	const struct port *p = owner;
-
-	moment_send(p->ports->cross, p->number, moment, value);
-}
-
-static void
 on_changed(void *owner)
 {
 	struct port *p = owner;
 
+	if (!session_connected(p->session))
+		logging_set(p, false);
 	if (p->ports->ops.changed != NULL)
 		p->ports->ops.changed(p->ports->ops_arg, p);
 }
@@ -130,8 +113,9 @@ static const struct session_ops session_ops = {
 	.run = on_run,
 	.ring_set = on_ring_set,
 	.log_set = on_log_set,
+	.leaving = on_leaving,
+	.arrived = on_arrived,
 	.announce = on_announce,
-	.moment = on_moment,
 	.changed = on_changed,
 };
 

@@ -19,7 +19,6 @@
  * Source   vhost-user specification; librte_vhost 22.11
  */
 
-#include "moment.h"
 #include "vdev.h"
 
 #include <rte_ether.h>
@@ -53,11 +52,19 @@ struct session_ops {
 	/** Logs every write after return; NULL: none.  @return as vdev_log_set() */
 	int (*log_set)(void *owner, const struct dirty *log);
 
+	/**
+	 * The front-end stops the first of its rings while it has writes logged: the guest leaves.
+	 * The rings still run.
+	 *
+	 * @param n_rx  receive rings that the guest could be reached through
+	 */
+	void (*leaving)(void *owner, uint64_t features, uint16_t n_rx);
+
+	/** The front-end has started a ring, and it runs. */
+	void (*arrived)(void *owner);
+
 	/** The front-end asks to announce its guest's address (SEND_RARP), whatever the rings do. */
 	void (*announce)(void *owner, const struct rte_ether_addr *mac);
-
-	/** Something of a migration happens, with its value as moment.h says; NULL: nobody asks. */
-	void (*moment)(void *owner, enum moment moment, uint64_t value);
 
 	/** The state or its reason has changed; the queries below tell what it is now. */
 	void (*changed)(void *owner);
@@ -85,8 +92,6 @@ struct session_info {
 	char reason[128];          /**< why it is waiting or broken; empty when up */
 	uint32_t generation;       /**< connections so far */
 	bool connected;
-	uint64_t offered;          /**< virtio features that front-ends are offered */
-	uint64_t protocol_offered;
 	uint64_t features;         /**< negotiated virtio features */
 	uint64_t protocol_features;
 	uint16_t n_rings;

@@ -29,7 +29,10 @@
 	X(FLOODED,   "flooded",   "frames from the port sent to all others") \
 	X(CALLS,     "calls",     "interrupts sent to the guest") \
 	X(CSUM,      "csum",      "checksums completed in software for the port") \
-	X(SEGMENTED, "segmented", "large frames cut into segments for the port")
+	X(SEGMENTED, "segmented", "large frames cut into segments for the port") \
+	X(PARKED,    "parked",    "frames kept for the guest while it was on its way elsewhere") \
+	X(UNPARKED,  "unparked",  "kept frames that were sent to where the guest is now") \
+	X(PARK_KNOWN, "park_known", "kept copies of flooded frames that its new port was given too")
 
 /** Reasons for which a frame is not delivered: name in JSON, text for people. */
 #define DROPS(X) \
@@ -49,7 +52,10 @@
 	X(RING_BAD,  "ring_bad",   "receiver's ring broke while the frame was written") \
 	X(NO_MBUF,   "no_mbuf",    "no packet buffer left for the device") \
 	X(DEV_FULL,  "dev_full",   "transmit queue of the device was full") \
-	X(DEV_REFUSED, "dev_refused", "device does not take the frame, or its offload")
+	X(DEV_REFUSED, "dev_refused", "device does not take the frame, or its offload") \
+	X(PARK_FULL, "park_full",  "no room to keep a frame for a guest on its way elsewhere") \
+	X(PARK_TIMEOUT, "park_timeout", "kept for a guest that was nowhere to be seen in time") \
+	X(PARK_PEER, "park_peer",  "kept for a guest on another host, but came from there")
 
 enum count {
 #define X(id, name, text) COUNT_##id,

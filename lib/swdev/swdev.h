@@ -54,6 +54,9 @@ struct swdev_ring {
 /** The receive rings of a running device that a guest can be reached through. */
 struct swdev_live {
 	uint64_t features;
+	uint64_t born;           /**< version of the view from which on it is reached without a gap
+				      that is worth naming */
+	uint64_t since;          /**< cycle counter: published */
 	uint16_t n_rx;           /**< started, enabled and good when published; dense */
 	const struct swdev_ring *rx[];
 };

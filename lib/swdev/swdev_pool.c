@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "swdev_impl.h"
+#include "clock.h"
 #include "event.h"
 #include "log.h"
 
@@ -30,6 +31,8 @@ struct swdev_pool {
 	struct swdev_set *sets[SWDEV_PORTS_MAX];
 	uint32_t loads[CROSS_WORKERS_MAX];   /* transmit rings assigned, running or not */
 	int epfds[CROSS_WORKERS_MAX];
+	uint64_t born[SWDEV_PORTS_MAX];      /* see struct swdev_live */
+	uint64_t lost[SWDEV_PORTS_MAX];      /* cycle counter: was reached no more */
 };
 
 static int
@@ -196,6 +199,32 @@ set_watch(const struct swdev_pool *pool, const struct swdev_set *set, int op)
 		kick_watch(pool, &set->rings[i], op);
 }
 
+static bool
+reached(const struct swdev_set *set)
+{
+	return set != NULL && set->live->n_rx > 0;
+}
+
+/* While a front-end starts ring after ring, or changes its memory, the port is out of sight for
+ * moments: that is still the same place. */
+#define MOMENT_US 100000
+
+static void
+born_set(struct swdev_pool *pool, uint16_t port, struct swdev_set *set)
+{
+	const bool was = reached(pool->sets[port]), is = reached(set);
+	const uint64_t now = rte_rdtsc();
+
+	if (was && !is)
+		pool->lost[port] = now;
+	if (is && !was && now - pool->lost[port] > clock_us_to_cycles(MOMENT_US))
+		pool->born[port] = pool->version + 1;
+	if (set == NULL)
+		return;
+	set->live->born = pool->born[port];
+	set->live->since = now;
+}
+
 void
 pool_publish(struct swdev_pool *pool, struct swdev *d, struct swdev_set *set)
 {
@@ -205,6 +234,7 @@ pool_publish(struct swdev_pool *pool, struct swdev *d, struct swdev_set *set)
 	/* Before the new ones come: a descriptor that stays can be in the set only once. */
 	set_watch(pool, old, EPOLL_CTL_DEL);
 	set_watch(pool, set, EPOLL_CTL_ADD);
+	born_set(pool, d->port, set);
 	pool->sets[d->port] = set;
 	d->set = set;
 	view_swap(pool);

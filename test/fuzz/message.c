@@ -35,6 +35,8 @@
 	X(RING_SET, "ring_set", NULL) \
 	X(LOG_SET, "log_set", NULL) \
 	X(LOGGED, "logged", NULL) \
+	X(LEAVING, "leaving", NULL) \
+	X(ARRIVED, "arrived", NULL) \
 	X(ANNOUNCE, "announce", NULL) \
 	X(WAITING, "waiting", NULL) \
 	X(UNSUPPORTED, "unsupported", "is not supported") \
@@ -215,6 +217,24 @@ on_log_set(void *owner, const struct dirty *log)
 }
 
 static void
+on_leaving(void *owner, uint64_t features, uint16_t n_rx)
+{
+	struct owner *o = owner;
+
+	FUZZ_CHECK(o->running);
+	fuzz_reach(REACH_LEAVING);
+}
+
+static void
+on_arrived(void *owner)
+{
+	struct owner *o = owner;
+
+	FUZZ_CHECK(o->running);
+	fuzz_reach(REACH_ARRIVED);
+}
+
+static void
 on_announce(void *owner, const struct rte_ether_addr *mac)
 {
 	FUZZ_CHECK(rte_is_valid_assigned_ether_addr(mac));
@@ -241,6 +261,7 @@ on_changed(void *owner)
 
 static const struct session_ops ops = {
 	.quiesce = on_quiesce, .run = on_run, .ring_set = on_ring_set, .log_set = on_log_set,
+	.leaving = on_leaving, .arrived = on_arrived,
 	.announce = on_announce,
 	.changed = on_changed,
 };

@@ -15,7 +15,6 @@ struct rig {
 	struct capture *capture;
 	struct config *config;
 	struct rpc_switch sw;
-	struct migration_look look; /* what migrations see of a port */
 };
 
 extern struct rig rig;
@@ -45,9 +44,6 @@ void file_write(const char *text);
 
 /* rpc_switch_config_test.c: with vm1, vm2 and two static entries. */
 void rpc_switch_config_test(void);
-
-/* rpc_switch_migration_test.c: likewise. */
-void rpc_switch_migration_test(void);
 
 /* rpc_switch_telemetry_test.c: likewise. */
 void rpc_switch_telemetry_test(void);

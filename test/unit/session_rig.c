@@ -122,22 +122,28 @@ on_log_set(void *owner, const struct dirty *log)
 }
 
 static void
+on_leaving(void *owner, uint64_t features, uint16_t n_rx)
+{
+	struct rig *r = owner;
+
+	told(r, 'V');
+}
+
+static void
+on_arrived(void *owner)
+{
+	struct rig *r = owner;
+
+	told(r, 'N');
+}
+
+static void
 on_announce(void *owner, const struct rte_ether_addr *mac)
 {
 	struct rig *r = owner;
 
 	r->mac = *mac;
 	told(r, 'A');
-}
-
-static void
-on_moment(void *owner, enum moment moment, uint64_t value)
-{
-	struct rig *r = owner;
-	size_t n = strlen(r->moments);
-
-	snprintf(r->moments + n, sizeof(r->moments) - n, "%s=%llx ", moment_names[moment],
-		 (unsigned long long)value);
 }
 
 static void
@@ -158,8 +164,8 @@ static const struct session_ops ops = {
 	.run = on_run,
 	.ring_set = on_ring_set,
 	.log_set = on_log_set,
+	.leaving = on_leaving, .arrived = on_arrived,
 	.announce = on_announce,
-	.moment = on_moment,
 	.changed = on_changed,
 };
 
@@ -298,18 +304,6 @@ rig_told(struct rig *r)
 	memcpy(text, r->told, r->n_told);
 	text[r->n_told] = '\0';
 	r->n_told = 0;
-	pthread_mutex_unlock(&r->lock);
-	return text;
-}
-
-const char *
-rig_moments(struct rig *r)
-{
-	static char text[sizeof(r->moments)];
-
-	pthread_mutex_lock(&r->lock);
-	memcpy(text, r->moments, sizeof(text));
-	r->moments[0] = '\0';
 	pthread_mutex_unlock(&r->lock);
 	return text;
 }

@@ -57,7 +57,7 @@ start_in_order(bool packed)
 	struct rig r;
 	struct vmm_guest *g = guest_open(&r, "start", packed, 2);
 
-	CHECK_STR("a start of four rings", rig_told(&r), "RSQRSQRSQRS");
+	CHECK_STR("a start of four rings", rig_told(&r), "RNSQRNSQRNSQRNS");
 	rig_info(&r, &info);
 	CHECK(info.connected && info.generation == 1);
 	CHECK(info.n_rings == 4 && info.n_regions == 2);

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ferryd.h"
+#include "event.h"
+#include "log.h"
+
+#include <string.h>
+
+LOG_USE(ferryd);
+
+/* How often parks are looked after while there are any; with none there is no timer. */
+#define TICK_US 20000
+
+static void
+park_wanted(void *arg)
+{
+	const struct event ev = { .kind = EVENT_PARK };
+	struct ferryd *d = arg;
+
+	event_send(d->cross, &ev); /* a lost one is made up for once a second */
+}
+
+bool
+glue_port_deserted(struct ferryd *d, struct port *p)
+{
+	return !port_connected(p) && !park_active(d->parks, port_number(p));
+}
+
+/* The guest's addresses follow it; those of one that was lost go with it. */
+static void
+park_closed(void *arg, uint16_t port, uint16_t heir)
+{
+	struct ferryd *d = arg;
+	struct port *p = port_by_number(d->ports, port);
+
+	if (p == NULL || heir == port)
+		return;
+	if (heir != PARK_NOWHERE && port_by_number(d->ports, heir) != NULL)
+		fdb_port_move(d->fdb, port, heir);
+	else if (!port_connected(p))
+		fdb_flush(d->fdb, port);
+}
+
+static void
+on_tick(void *arg)
+{
+	struct ferryd *d = arg;
+
+	if (park_tick(d->parks) > 0)
+		return;
+	loop_watch_destroy(d->park_watch);
+	d->park_watch = NULL;
+}
+
+void
+glue_park_look(struct ferryd *d)
+{
+	if (d->park_watch != NULL || !park_any(d->parks))
+		return;
+	if (loop_timer(d->loop, TICK_US, on_tick, d, &d->park_watch) < 0)
+		LOG_RL(ERR, "no timer for parked frames");
+}
+
+static void
+on_park(void *arg, const struct event *ev)
+{
+	glue_park_look(arg);
+}
+
+static bool
+address_moving(void *arg, uint16_t from, uint16_t to)
+{
+	struct ferryd *d = arg;
+
+	return park_learned(d->parks, from, to);
+}
+
+void
+glue_port_logging(void *arg, struct port *p, bool on)
+{
+	struct ferryd *d = arg;
+
+	if (!on)
+		park_cancel(d->parks, port_number(p));
+	else if (park_open(d->parks, port_number(p)) < 0)
+		LOG_RL(WARNING, "%s: no memory to keep frames while its guest moves", port_name(p));
+}
+
+void
+glue_port_leaving(void *arg, struct port *p, uint64_t features, uint16_t n_rx)
+{
+	struct ferryd *d = arg;
+
+	park_begin(d->parks, port_number(p), features, n_rx);
+}
+
+void
+glue_port_arrived(void *arg, struct port *p)
+{
+	struct ferryd *d = arg;
+
+	park_return(d->parks, port_number(p));
+}
+
+int
+park_init(struct ferryd *d)
+{
+	const struct park_opts opts = { .bytes = PARK_BYTES, .timeout_ms = PARK_TIMEOUT_MS };
+	const struct park_ops ops = { .wanted = park_wanted, .closed = park_closed };
+
+	return park_set_create(d->cross, &opts, &ops, d, &d->parks);
+}
+
+void
+park_fini(struct ferryd *d)
+{
+	loop_watch_destroy(d->park_watch);
+	park_set_destroy(d->parks);
+}
+
+void
+glue_park_init(struct ferryd *d)
+{
+	event_handle(d->cross, EVENT_PARK, on_park, d);
+	fdb_moving(d->fdb, address_moving, d);
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "park.h"
+#include "clock.h"
+#include "log.h"
+#include "moment.h"
+
+#include <rte_cycles.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+LOG_REGISTER(park);
+LOG_USE(park);
+
+/* Buffers that were empty for so long stay so: rings that are still being started come and go. */
+#define LINGER_US 200000
+
+const char *const park_phase_names[] = {
+	[PARK_READY] = "ready",
+	[PARK_KEEPING] = "keeping",
+	[PARK_RELEASING] = "releasing",
+	[PARK_DROPPING] = "dropping",
+};
+
+struct park {
+	struct park_live live;
+	uint64_t since;          /* cycle counter: phase began */
+	uint64_t full;           /* cycle counter: buffers were last seen not empty */
+	bool logging;            /* the guest may leave (again) */
+	bool told_first, told_last, told_out;
+};
+
+struct park_set {
+	struct cross *cross;
+	struct park_ops ops;
+	void *arg;
+	pthread_mutex_t lock;
+	struct park_opts opts;
+	struct park *parks[PARK_PORTS_MAX];
+	struct park_view *spare;
+	_Atomic(struct park_view *) view;
+};
+
+int
+park_set_create(struct cross *x, const struct park_opts *opts, const struct park_ops *ops,
+		void *arg, struct park_set **out)
+{
+	struct park_set *ps = calloc(1, sizeof(*ps));
+
+	if (ps == NULL)
+		return -ENOMEM;
+	ps->cross = x;
+	ps->opts = *opts;
+	ps->ops = *ops;
+	ps->arg = arg;
+	pthread_mutex_init(&ps->lock, NULL);
+	ps->view = calloc(1, sizeof(*ps->spare));
+	ps->spare = calloc(1, sizeof(*ps->spare));
+	if (ps->view == NULL || ps->spare == NULL) {
+		park_set_destroy(ps);
+		return -ENOMEM;
+	}
+	*out = ps;
+	return 0;
+}
+
+static void
+park_destroy(struct park_set *ps, struct park *p)
+{
+	for (uint32_t w = 0; p->live.bufs != NULL && w < cross_n_workers(ps->cross); w++)
+		park_buf_destroy(p->live.bufs[w]);
+	free(p->live.bufs);
+	free(p);
+}
+
+void
+park_set_destroy(struct park_set *ps)
+{
+	if (ps == NULL)
+		return;
+	for (uint32_t i = 0; i < PARK_PORTS_MAX; i++)
+		if (ps->parks[i] != NULL)
+			park_destroy(ps, ps->parks[i]);
+	pthread_mutex_destroy(&ps->lock);
+	free(ps->spare);
+	free(ps->view);
+	free(ps);
+}
+
+void
+park_set_opts(struct park_set *ps, const struct park_opts *opts)
+{
+	pthread_mutex_lock(&ps->lock);
+	ps->opts = *opts;
+	pthread_mutex_unlock(&ps->lock);
+}
+
+const struct park_view *
+park_view(const struct park_set *ps)
+{
+	return view_load(&ps->view);
+}
+
+/* Two views take turns, so that publishing cannot fail; nobody sees the former on return. */
+static void
+publish(struct park_set *ps)
+{
+	struct park_view *v = ps->spare;
+
+	v->n = v->n_active = 0;
+	memset(v->ports, 0, sizeof(v->ports));
+	for (uint32_t i = 0; i < PARK_PORTS_MAX; i++)
+		if (ps->parks[i] != NULL) {
+			v->lives[v->n] = ps->parks[i]->live;
+			v->n_active += ps->parks[i]->live.phase != PARK_READY;
+			v->ports[i] = &v->lives[v->n++];
+		}
+	ps->spare = atomic_load_explicit(&ps->view, memory_order_relaxed);
+	view_publish(&ps->view, v);
+	cross_wait(ps->cross);
+}
+
+static int
+bufs_create(struct park_set *ps, struct park *p, uint32_t bytes)
+{
+	const uint32_t n = cross_n_workers(ps->cross);
+
+	p->live.bufs = calloc(n, sizeof(*p->live.bufs));
+	if (p->live.bufs == NULL)
+		return -ENOMEM;
+	for (uint32_t w = 0; w < n; w++)
+		if (park_buf_create(bytes / n, &p->live.bufs[w]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int
+park_create(struct park_set *ps, uint16_t port, uint32_t bytes, struct park **out)
+{
+	struct park *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->live = (struct park_live){ .port = port, .heir = PARK_NOWHERE, .phase = PARK_READY };
+	p->since = rte_rdtsc();
+	if (bufs_create(ps, p, bytes) < 0) {
+		park_destroy(ps, p);
+		return -ENOMEM;
+	}
+	*out = p;
+	return 0;
+}
+
+int
+park_open(struct park_set *ps, uint16_t port)
+{
+	struct park *p = NULL;
+	int rc = 0;
+
+	pthread_mutex_lock(&ps->lock);
+	if (ps->opts.bytes > 0 && ps->parks[port] == NULL)
+		rc = park_create(ps, port, ps->opts.bytes, &p);
+	if (p != NULL) {
+		ps->parks[port] = p;
+		publish(ps);
+	}
+	if (ps->parks[port] != NULL)
+		ps->parks[port]->logging = true;
+	pthread_mutex_unlock(&ps->lock);
+	return rc;
+}
+
+/* Out of the workers' sight, then gone. */
+static void
+park_close(struct park_set *ps, uint16_t port)
+{
+	struct park *p = ps->parks[port];
+
+	ps->parks[port] = NULL;
+	publish(ps);
+	park_destroy(ps, p);
+}
+
+void
+park_cancel(struct park_set *ps, uint16_t port)
+{
+	pthread_mutex_lock(&ps->lock);
+	if (ps->parks[port] != NULL)
+		ps->parks[port]->logging = false;
+	if (ps->parks[port] != NULL && ps->parks[port]->live.phase == PARK_READY)
+		park_close(ps, port);
+	pthread_mutex_unlock(&ps->lock);
+}
+
+void
+park_forget(struct park_set *ps, uint16_t port)
+{
+	pthread_mutex_lock(&ps->lock);
+	for (uint32_t i = 0; i < PARK_PORTS_MAX; i++)
+		if (ps->parks[i] != NULL && i != port && ps->parks[i]->live.heir == port) {
+			ps->parks[i]->live.heir = PARK_NOWHERE;
+			ps->parks[i]->live.phase = PARK_KEEPING;
+		}
+	if (ps->parks[port] != NULL)
+		park_close(ps, port);
+	pthread_mutex_unlock(&ps->lock);
+}
+
+static void
+phase_set(struct park *p, enum park_phase phase, uint16_t heir)
+{
+	p->live.phase = (uint8_t)phase;
+	p->live.heir = heir;
+	p->since = p->full = rte_rdtsc();
+}
+
+/* Who sleeps has frames to give away. */
+static void
+release(struct park_set *ps, struct park *p, uint16_t heir)
+{
+	phase_set(p, PARK_RELEASING, heir);
+	publish(ps);
+	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
+		cross_wake(ps->cross, w);
+	moment_send(ps->cross, p->live.port, MOMENT_RELEASED, 0);
+}
+
+void
+park_begin(struct park_set *ps, uint16_t port, uint64_t features, uint16_t n_rx)
+{
+	struct park *p;
+	bool begun = false;
+
+	pthread_mutex_lock(&ps->lock);
+	p = ps->parks[port];
+	if (p != NULL && p->live.phase != PARK_KEEPING) {
+		p->live.features = features;
+		p->live.n_rx = n_rx;
+		phase_set(p, PARK_KEEPING, PARK_NOWHERE);
+		publish(ps);
+		begun = true;
+	}
+	pthread_mutex_unlock(&ps->lock);
+	if (begun)
+		ps->ops.wanted(ps->arg);
+}
+
+/* What followed the guest to another place follows it back. */
+void
+park_return(struct park_set *ps, uint16_t port)
+{
+	struct park *p;
+
+	pthread_mutex_lock(&ps->lock);
+	p = ps->parks[port];
+	if (p != NULL && p->live.phase != PARK_READY) {
+		uint16_t place = p->live.heir;
+
+		if (place != PARK_NOWHERE && place != port && ps->parks[place] != NULL &&
+		    ps->parks[place]->live.phase == PARK_KEEPING)
+			release(ps, ps->parks[place], port);
+		release(ps, p, port);
+	}
+	pthread_mutex_unlock(&ps->lock);
+}
+
+bool
+park_active(struct park_set *ps, uint16_t port)
+{
+	bool active;
+
+	pthread_mutex_lock(&ps->lock);
+	active = ps->parks[port] != NULL && ps->parks[port]->live.phase != PARK_READY;
+	pthread_mutex_unlock(&ps->lock);
+	return active;
+}
+
+bool
+park_any(struct park_set *ps)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < PARK_PORTS_MAX && !any; i++)
+		any = park_active(ps, (uint16_t)i);
+	return any;
+}
+
+bool
+park_learned(struct park_set *ps, uint16_t from, uint16_t to)
+{
+	struct park *p;
+	bool withheld;
+
+	pthread_mutex_lock(&ps->lock);
+	p = ps->parks[from];
+	withheld = p != NULL && (p->live.phase == PARK_KEEPING || p->live.phase == PARK_RELEASING);
+	if (withheld && p->live.phase == PARK_KEEPING)
+		release(ps, p, to);
+	pthread_mutex_unlock(&ps->lock);
+	return withheld;
+}
+
+static bool
+all_empty(const struct park_set *ps, const struct park *p)
+{
+	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
+		if (!park_buf_empty(p->live.bufs[w]))
+			return false;
+	return true;
+}
+
+static void
+frames_tell(struct park_set *ps, struct park *p)
+{
+	uint64_t first = 0, last = 0;
+
+	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++) {
+		const struct park_buf *b = p->live.bufs[w];
+		uint64_t b_first = __atomic_load_n(&b->first, __ATOMIC_RELAXED);
+
+		if (b_first != 0 && (first == 0 || b_first < first))
+			first = b_first;
+		last = RTE_MAX(last, __atomic_load_n(&b->last, __ATOMIC_RELAXED));
+	}
+	if (first != 0 && !p->told_first)
+		moment_send_at(ps->cross, p->live.port, MOMENT_PARKED_FIRST, first, 0);
+	if (first != 0 && p->live.phase == PARK_RELEASING && !p->told_last)
+		moment_send_at(ps->cross, p->live.port, MOMENT_PARKED_LAST, last, 0);
+	p->told_first |= first != 0;
+	p->told_last |= first != 0 && p->live.phase == PARK_RELEASING;
+}
+
+static bool
+older(uint64_t since, uint64_t us)
+{
+	return rte_rdtsc() - since > clock_us_to_cycles(us);
+}
+
+static void
+timed_out(struct park_set *ps, struct park *p)
+{
+	LOG_RL(WARNING, "port %u: its guest was nowhere to be seen for %u ms, what was parked for it "
+	       "is dropped", p->live.port, ps->opts.timeout_ms);
+	phase_set(p, PARK_DROPPING, p->live.heir);
+	publish(ps);
+	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
+		cross_wake(ps->cross, w);
+	moment_send(ps->cross, p->live.port, MOMENT_DROPPED, 0);
+}
+
+/* Returns true when the park is over. */
+static bool
+step(struct park_set *ps, struct park *p)
+{
+	bool empty = all_empty(ps, p);
+
+	frames_tell(ps, p);
+	if (!empty)
+		p->full = rte_rdtsc();
+	switch ((enum park_phase)p->live.phase) {
+	case PARK_READY:
+		return false;
+	case PARK_KEEPING:
+		if (older(p->since, 1000ULL * ps->opts.timeout_ms))
+			timed_out(ps, p);
+		return false;
+	case PARK_RELEASING:
+		if (!empty && older(p->since, 1000ULL * ps->opts.timeout_ms))
+			timed_out(ps, p);
+		if (empty && !p->told_out)
+			moment_send(ps->cross, p->live.port, MOMENT_OUT, 0);
+		p->told_out |= empty;
+		return empty && older(p->full, LINGER_US);
+	case PARK_DROPPING:
+		return empty;
+	}
+	return false;
+}
+
+/* The guest is back and may leave once more. */
+static void
+ready_again(struct park_set *ps, struct park *p)
+{
+	phase_set(p, PARK_READY, PARK_NOWHERE);
+	p->told_first = p->told_last = p->told_out = false;
+	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
+		park_buf_begin(p->live.bufs[w]);
+	publish(ps);
+}
+
+/* The addresses follow before the park is out of sight: no frame in between goes astray. */
+static void
+finish(struct park_set *ps, struct park *p)
+{
+	uint16_t port = p->live.port, heir = p->live.heir;
+
+	ps->ops.closed(ps->arg, port, heir);
+	pthread_mutex_lock(&ps->lock);
+	if (ps->parks[port] != p || p->live.phase == PARK_KEEPING || !all_empty(ps, p)) {
+		/* It was in use again meanwhile. */
+	} else if (p->logging && heir == port) {
+		ready_again(ps, p);
+	} else {
+		park_close(ps, port);
+	}
+	pthread_mutex_unlock(&ps->lock);
+}
+
+uint32_t
+park_tick(struct park_set *ps)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < PARK_PORTS_MAX; i++) {
+		bool over = false;
+
+		pthread_mutex_lock(&ps->lock);
+		if (ps->parks[i] != NULL)
+			over = step(ps, ps->parks[i]);
+		left += !over && ps->parks[i] != NULL && ps->parks[i]->live.phase != PARK_READY;
+		pthread_mutex_unlock(&ps->lock);
+		if (over)
+			finish(ps, ps->parks[i]);
+	}
+	return left;
+}
+
+int
+park_info(struct park_set *ps, uint16_t port, struct park_info *out)
+{
+	const struct park *p;
+	int rc = -ENOENT;
+
+	memset(out, 0, sizeof(*out));
+	pthread_mutex_lock(&ps->lock);
+	p = ps->parks[port];
+	if (p != NULL) {
+		rc = 0;
+		out->phase = p->live.phase;
+		out->heir = p->live.heir;
+		out->since_us = clock_cycles_to_us(rte_rdtsc() - p->since);
+		for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++) {
+			const struct park_buf *b = p->live.bufs[w];
+
+			out->bytes += b->size;
+			out->kept += atomic_load(&b->head) - atomic_load(&b->tail);
+		}
+	}
+	pthread_mutex_unlock(&ps->lock);
+	return rc;
+}
