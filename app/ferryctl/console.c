@@ -188,10 +188,7 @@ console_open(struct console *con)
 	/* el_set() would copy the two texts and lose the copies */
 	el_wset(con->el, EL_ADDFN, L"ferry-complete", L"complete the word", complete);
 	el_set(con->el, EL_BIND, "^I", "ferry-complete", NULL);
-	/* While a line is edited Ctrl-C is a key: a signal that comes just before the editor waits for
-	 * the next key would be lost. */
 	el_wset(con->el, EL_ADDFN, L"ferry-drop", L"drop the line", drop);
-	el_set(con->el, EL_SETTY, "-d", "intr=", NULL);
 	el_set(con->el, EL_BIND, "^C", "ferry-drop", NULL);
 	el_set(con->el, EL_SIGNAL, 1);
 	el_source(con->el, NULL);
@@ -229,6 +226,9 @@ turn(struct console *con)
 
 	/* before the prompt is seen, or a quick Ctrl-D is taken by the terminal and lost */
 	el_set(con->el, EL_PREP_TERM, 1);
+	/* While a line is edited Ctrl-C is a key: a signal that comes just before the editor waits for
+	 * the next one would be lost.  The line above takes over what the user's terminal has. */
+	el_set(con->el, EL_SETTY, "-d", "intr=", NULL);
 	con->dropped = false;
 	line = el_gets(con->el, &n);
 	if (con->dropped || (line == NULL && n < 0 && errno == EINTR)) {

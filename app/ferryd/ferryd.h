@@ -8,6 +8,7 @@
 #include "cross.h"
 #include "fdb.h"
 #include "loop.h"
+#include "migration.h"
 #include "options.h"
 #include "park.h"
 #include "port.h"
@@ -36,6 +37,7 @@ struct ferryd {
 	struct ports *ports;
 	struct worker_set *workers;
 	struct eventlog *events;
+	struct migrations *migrations;
 	struct rpc_switch methods;
 
 	_Atomic bool changes_lost; /* a port has changed and the event queue was full */
@@ -71,6 +73,8 @@ void eal_fini(struct ferryd *d);
 /* glue.c: what the parts of the switch tell each other. */
 extern const struct port_ops glue_port_ops;
 int glue_init(struct ferryd *d);
+int migration_init(struct ferryd *d);
+void migration_fini(struct ferryd *d);
 
 /* glue_park.c: guests that leave their port, and where their frames go. */
 int park_init(struct ferryd *d);

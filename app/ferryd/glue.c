@@ -3,6 +3,9 @@
 #include "event.h"
 #include "log.h"
 
+#include <rte_cycles.h>
+
+
 LOG_USE(ferryd);
 
 /*
@@ -27,6 +30,7 @@ port_removed(void *arg, struct port *p)
 	park_forget(d->parks, port_number(p));
 	fdb_port_del(d->fdb, port_number(p));
 	capture_port_set(d->capture, port_number(p), NULL);
+	migrations_port_del(d->migrations, port_number(p));
 	eventlog_forget(d->events, port_number(p));
 	eventlog_add(d->events, port_name(p), "removed");
 }
@@ -119,6 +123,54 @@ on_mem_fault(void *arg, const struct event *ev)
 	LOG_RL(WARNING, "%s: guest memory vanished while it was in use", name_of(d, ev->port));
 	eventlog_add(d->events, name_of(d, ev->port), "guest memory vanished while it was in use");
 	port_mem_fault(d->ports, ev->port);
+}
+
+static void
+migration_look(void *arg, uint16_t number, struct migration_look *out)
+{
+	struct ferryd *d = arg;
+	struct port *p = port_by_number(d->ports, number);
+	struct port_log_info log;
+
+	if (p == NULL)
+		return;
+	port_log_info(p, &log);
+	out->first_receive = log.first_receive;
+	out->first_transmit = log.first_transmit;
+	out->pages = log.pages;
+	out->rounds = log.rounds;
+}
+
+static void
+migration_news(void *arg, uint16_t port, const struct migration *m)
+{
+	struct migration_story s;
+	struct ferryd *d = arg;
+	char verdict[160];
+
+	migration_story(m, &s);
+	migration_verdict(m, verdict, sizeof(verdict));
+	LOG_RL(INFO, "%s: migration %u %s: %s", name_of(d, port), m->number,
+	       migration_state_names[s.state], verdict);
+	eventlog_add(d->events, name_of(d, port), "migration %u %s: %s", m->number,
+		     migration_state_names[s.state], verdict);
+}
+
+int
+migration_init(struct ferryd *d)
+{
+	const struct migration_opts opts = {
+		.cross = d->cross, .loop = d->loop, .hz = rte_get_tsc_hz(),
+		.look = migration_look, .news = migration_news, .arg = d,
+	};
+
+	return migrations_create(&opts, &d->migrations);
+}
+
+void
+migration_fini(struct ferryd *d)
+{
+	migrations_destroy(d->migrations);
 }
 
 static void

@@ -198,6 +198,7 @@ rpc_init(struct ferryd *d)
 	d->methods.capture = d->capture;
 	d->methods.workers = d->workers;
 	d->methods.events = d->events;
+	d->methods.migrations = d->migrations;
 	d->methods.config = d->config;
 	rc = rpc_switch_init(&d->methods);
 	if (rc < 0)
@@ -245,6 +246,7 @@ static const struct module modules[] = {
 	{ "fdb",        false, fdb_init,     fdb_fini },
 	{ "capture",    false, capture_init, capture_fini },
 	{ "events",     false, events_init,  events_fini },
+	{ "migration",  false, migration_init, migration_fini },
 	{ "parks",      false, park_init,    park_fini },
 	{ "ports",      false, ports_init,   ports_fini },
 	{ "workers",    true,  workers_init, workers_fini },

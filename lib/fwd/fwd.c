@@ -18,8 +18,9 @@ fwd_create(const struct fwd_opts *opts, struct fwd **out)
 	f->opts = *opts;
 	f->worker = opts->worker;
 	f->n = 0;
+	f->busy_known = false;
+	f->work = 0;
 	f->patient = f->flooding = false;
-	f->busy_turns = 0;
 	f->n_groups = 0;
 	memset(f->group_of, 0, sizeof(f->group_of));
 	vring_batch_reset(&f->tx);
@@ -78,9 +79,11 @@ fwd_received(struct fwd *f, uint32_t n)
 {
 	const bool captured = fwd_captured(f, f->src);
 	const bool added = f->even && n == f->n && !captured;
+	const uint64_t bytes = likely(added) ? f->bytes : frames_count(f, n, captured);
 
-	stats_count(f->lane, COUNT_RX_BYTES, likely(added) ? f->bytes : frames_count(f, n, captured));
 	stats_count(f->lane, COUNT_RX_FRAMES, n);
+	stats_count(f->lane, COUNT_RX_BYTES, bytes);
+	f->work += bytes + n * FWD_FRAME_WORK;
 }
 
 static void
@@ -139,8 +142,7 @@ views_load(struct fwd *f)
 }
 
 /* Rings that are few are all looked at in every turn; of many, most are quiet. */
-#define RINGS_FEW  16
-#define BUSY_TURNS 8
+#define RINGS_FEW 16
 
 static void
 rings_turn_all(struct fwd *f, struct fwd_turn *out)
@@ -162,22 +164,24 @@ rings_turn_all(struct fwd *f, struct fwd_turn *out)
 		}
 	}
 	/* More busy ones than can be kept are all served in the same way. */
-	f->busy_turns = n > RINGS_FEW && f->n_busy <= FWD_BUSY ? BUSY_TURNS - 1 : 0;
+	f->busy_known = n > RINGS_FEW && f->n_busy <= FWD_BUSY;
+	f->work = 0;
 	f->version = f->rings->version;
 }
 
 /*
- * A look at a ring costs a line of the guest's memory, and with a hundred quiet guests more than
- * the frames of the two that talk.  So between two looks at all rings, only those that had chains
- * then are served a few times; who starts talking waits for some bursts of theirs at most.
+ * A look at a ring costs lines of ours and one of the guest's memory, and with a hundred quiet guests
+ * more than the frames of the two that talk.  So between two looks at all rings, only those that had
+ * chains then are served, until some fifty microseconds' work is done: that is what who starts
+ * talking waits for at most.
  */
 static void
 rings_turn(struct fwd *f, struct fwd_turn *out)
 {
 	const struct swdev_ring **rings = f->rings->workers[f->worker].rings;
 
-	if (f->busy_turns > 0 && f->version == f->rings->version) {
-		f->busy_turns--;
+	if (f->busy_known && f->work < FWD_QUIET_WORK && f->version == f->rings->version) {
+		f->work += f->n_busy * FWD_LOOK_WORK;
 		for (uint32_t i = 0; i < f->n_busy; i++)
 			out->frames += ring_turn(f, rings[f->busy[i]], &out->left);
 		if (out->frames > 0)

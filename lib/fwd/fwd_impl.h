@@ -15,7 +15,10 @@
 #define FWD_BURST      32
 #define FWD_BYTES      (256 * 1024) /* a burst ends past so many, so that a turn stays short */
 #define FWD_BUSY       64           /* rings served often while others are looked at now and then */
-#define FWD_FLOOD_BYTES (4 << 20)   /* likewise of what is flooded, all ports added up */
+#define FWD_QUIET_WORK (1 << 20)    /* between two looks at all rings: frames in, and out again */
+#define FWD_LOOK_WORK  1024         /* what a look at a ring costs, in bytes copied */
+#define FWD_FRAME_WORK 256          /* likewise a frame, beside its bytes */
+#define FWD_FLOOD_BYTES (4 << 20)   /* as FWD_BYTES, of what is flooded, all ports added up */
 #define FWD_SNAP       80           /* Ethernet, two tags, IPv6 and ports fit */
 #define FWD_LEN_MAX    (65535 + RTE_ETHER_HDR_LEN + 8) /* longest IP packet, two tags */
 
@@ -75,7 +78,8 @@ struct fwd {
 
 	/* Rings of the view that had chains when all were looked at; see rings_turn(). */
 	uint64_t version;                     /* of that view */
-	uint32_t busy_turns;                  /* until all are looked at again */
+	bool busy_known;
+	uint64_t work;                        /* since then */
 	uint32_t n_busy;
 	uint16_t busy[FWD_BUSY];
 

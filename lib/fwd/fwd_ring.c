@@ -240,6 +240,7 @@ static void
 delivery_end(struct delivery *d, const struct swdev_ring *ring)
 {
 	give_back(d);
+	d->f->work += d->bytes + d->frames * FWD_FRAME_WORK;
 	stats_add(&ring->state->chains, d->chains);
 	stats_count(d->lane, COUNT_TX_FRAMES, d->frames);
 	stats_count(d->lane, COUNT_TX_BYTES, d->bytes);

@@ -129,6 +129,17 @@ struct port_info {
 	struct rte_ether_addr mac; /**< ethdev: its own address */
 };
 
+/** What the rings of a vhost-user port have done, over all of their starts. */
+struct port_log_info {
+	uint64_t pages;          /**< newly marked in the dirty log */
+	uint64_t rounds;         /**< times that the front-end was seen to have harvested the log */
+	uint64_t first_receive;  /**< time stamp counter when the guest was given its first frame since
+				      a start of the rings; 0: never */
+	uint64_t first_transmit; /**< likewise, when it gave its first one */
+};
+
+void port_log_info(struct port *p, struct port_log_info *out);
+
 /** Whether there is anybody behind the port: a front-end, or a link. */
 bool port_connected(struct port *p);
 

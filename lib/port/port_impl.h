@@ -51,6 +51,7 @@ struct port {
 	struct session *session;
 	struct vdev *vdev;
 	bool running;
+	struct port_log_info log_info; /* as of the last look or stop */
 	bool logging;
 
 	struct port_eth *eth;    /* ethdev */

@@ -14,6 +14,48 @@ LOG_USE(port);
 #define FDS_PAIR  8
 #define FDS_OTHER 128
 
+static uint64_t
+first_of(uint64_t a, uint64_t b)
+{
+	return a == 0 ? b : RTE_MIN(a, b);
+}
+
+/* A ring that is stopped no longer says what it has counted. */
+static void
+log_info_fold(struct port *p)
+{
+	struct port_log_info *sum = &p->log_info;
+	struct port_log_info now = { 0 };
+	struct vdev_ring_stats st;
+
+	for (uint16_t i = 0; i < 2 * p->opts.n_queues; i++) {
+		if (vdev_stats(p->vdev, i, &st) < 0)
+			continue;
+		now.pages += st.pages;
+		now.rounds = RTE_MAX(now.rounds, st.rounds);
+		if (st.first != 0 && i % 2 == 0)
+			now.first_receive = first_of(now.first_receive, st.first);
+		if (st.first != 0 && i % 2 == 1)
+			now.first_transmit = first_of(now.first_transmit, st.first);
+	}
+	sum->pages = RTE_MAX(sum->pages, now.pages);
+	sum->rounds = RTE_MAX(sum->rounds, now.rounds);
+	if (now.first_receive != 0)
+		sum->first_receive = now.first_receive;
+	if (now.first_transmit != 0)
+		sum->first_transmit = now.first_transmit;
+}
+
+void
+port_log_info(struct port *p, struct port_log_info *out)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->running)
+		log_info_fold(p);
+	*out = p->log_info;
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void
 on_quiesce(void *owner, struct vring_pos *pos)
 {
@@ -21,6 +63,7 @@ on_quiesce(void *owner, struct vring_pos *pos)
 
 	if (!p->running)
 		return;
+	log_info_fold(p);
 	vdev_stop(p->vdev, pos);
 	p->running = false;
 }
@@ -98,6 +141,14 @@ on_announce(void *owner, const struct rte_ether_addr *mac)
 }
 
 static void
+on_moment(void *owner, enum moment moment, uint64_t value)
+{
+	const struct port *p = owner;
+
+	moment_send(p->ports->cross, p->number, moment, value);
+}
+
+static void
 on_changed(void *owner)
 {
 	struct port *p = owner;
@@ -116,6 +167,7 @@ static const struct session_ops session_ops = {
 	.leaving = on_leaving,
 	.arrived = on_arrived,
 	.announce = on_announce,
+	.moment = on_moment,
 	.changed = on_changed,
 };
 

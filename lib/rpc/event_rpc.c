@@ -1,23 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "clock.h"
 #include "rpc_param.h"
 #include "rpc_switch.h"
 
 #include <string.h>
-#include <time.h>
-
-/* "2024-05-01T12:00:00.123Z" */
-static json_t *
-time_json(uint64_t ns)
-{
-	time_t s = (time_t)(ns / NS_PER_S);
-	char text[32];
-	struct tm tm;
-
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	return json_sprintf("%s.%03uZ", text, (unsigned int)(ns % NS_PER_S / 1000000));
-}
 
 static int
 event_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
@@ -33,7 +18,7 @@ event_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 		if ((port != NULL && strcmp(port, e.port) != 0) || (int64_t)e.number <= after)
 			continue;
 		json_array_append_new(*result, json_pack("{s:I, s:o, s:o, s:o}",
-			"number", (json_int_t)e.number, "time", time_json(e.time_ns),
+			"number", (json_int_t)e.number, "time", rpc_time(e.time_ns),
 			"port", rpc_text(e.port), "text", rpc_text(e.text)));
 	}
 	return 0;

@@ -46,6 +46,8 @@ param_json(const struct rpc_param *p)
 	}
 	if (p->choices != NULL)
 		json_object_set_new(o, "choices", choices_json(p->choices));
+	if (p->asks != NULL)
+		json_object_set_new(o, "asks", json_string(p->asks));
 	return o;
 }
 

@@ -37,6 +37,8 @@ struct rpc_param {
 	const char *completes;  /**< noun whose names complete the value ("port"); "file": a path of
 				     the client's, made absolute by it; NULL: none */
 	const char *help;       /**< one line */
+	const char *asks;       /**< RPC_OBJECT: what this method of another ferryd answers; clients
+				     take the path of its socket; NULL: none */
 };
 
 #define RPC_ERROR_PARSE    (-32700)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rpc_param.h"
+#include "clock.h"
 #include "nearest.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define VALUE_MAX 60
 
@@ -44,6 +46,18 @@ rpc_fail(struct rpc_error *err, int rc, const char *member, const char *fmt, ...
 	one_line(err->message);
 	one_line(err->member);
 	return rc;
+}
+
+json_t *
+rpc_time(uint64_t ns)
+{
+	time_t s = (time_t)(ns / NS_PER_S);
+	char text[32];
+	struct tm tm;
+
+	gmtime_r(&s, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	return json_sprintf("%s.%03uZ", text, (unsigned int)(ns % NS_PER_S / 1000000));
 }
 
 json_t *

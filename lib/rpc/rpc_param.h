@@ -31,6 +31,9 @@ int rpc_expected(struct rpc_error *err, const char *member, const char *expected
 /** A JSON string of free text; bytes that are no UTF-8, as a cut may leave, become '?'. */
 json_t *rpc_text(const char *text);
 
+/** A JSON string of nanoseconds since 1970: "2024-05-01T12:00:00.123Z". */
+json_t *rpc_time(uint64_t ns);
+
 /** Writes "ports[2].socket", or the name alone where there is no prefix. */
 void rpc_member(char *out, size_t size, const char *where, const char *name);
 

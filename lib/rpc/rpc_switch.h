@@ -4,7 +4,8 @@
 
 /**
  * @file
- * The methods of a switch: port, fdb, worker, queue, stats, capture, config, log, event, ferryd.
+ * The methods of a switch: port, fdb, worker, queue, stats, capture, migration, config, log,
+ * event, ferryd.
  * Names, parameters and answers are in README.rst beside this file.
  *
  * Life     after everything that `struct rpc_switch` names, destroyed before it.
@@ -16,6 +17,7 @@
 #include "eventlog.h"
 #include "fdb.h"
 #include "loop.h"
+#include "migration.h"
 #include "port.h"
 #include "rpc.h"
 #include "worker.h"
@@ -31,6 +33,7 @@ struct rpc_switch {
 	struct capture *capture;
 	struct worker_set *workers;
 	struct eventlog *events;
+	struct migrations *migrations;
 	const struct config *config;   /**< what the process was started with */
 
 	/* set by rpc_switch_init() */
@@ -54,7 +57,7 @@ void rpc_switch_fini(struct rpc_switch *sw);
 /* for the tables */
 
 extern const struct rpc_method port_rpc[], fdb_rpc[], worker_rpc[], queue_rpc[], stats_rpc[],
-	capture_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
+	capture_rpc[], migration_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
 
 /** Finds the port that a parameter names; NULL: there is none, `err` is filled. */
 struct port *rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,

@@ -267,6 +267,8 @@ session_info(const struct session *s, struct session_info *out)
 	info_state(s, out);
 	out->generation = s->generation;
 	out->connected = session_connected(s);
+	out->offered = s->offered;
+	out->protocol_offered = s->protocol_offered;
 	out->features = s->features;
 	out->protocol_features = s->protocol_features;
 	out->n_rings = s->n_rings;

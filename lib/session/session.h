@@ -19,6 +19,7 @@
  * Source   vhost-user specification; librte_vhost 22.11
  */
 
+#include "moment.h"
 #include "vdev.h"
 
 #include <rte_ether.h>
@@ -66,6 +67,9 @@ struct session_ops {
 	/** The front-end asks to announce its guest's address (SEND_RARP), whatever the rings do. */
 	void (*announce)(void *owner, const struct rte_ether_addr *mac);
 
+	/** Something of a migration happens, with its value as moment.h says; NULL: nobody asks. */
+	void (*moment)(void *owner, enum moment moment, uint64_t value);
+
 	/** The state or its reason has changed; the queries below tell what it is now. */
 	void (*changed)(void *owner);
 };
@@ -92,6 +96,8 @@ struct session_info {
 	char reason[128];          /**< why it is waiting or broken; empty when up */
 	uint32_t generation;       /**< connections so far */
 	bool connected;
+	uint64_t offered;          /**< virtio features that front-ends are offered */
+	uint64_t protocol_offered;
 	uint64_t features;         /**< negotiated virtio features */
 	uint64_t protocol_features;
 	uint16_t n_rings;

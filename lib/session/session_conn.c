@@ -187,6 +187,7 @@ session_disconnect(struct session *s)
 	LOG_RL(INFO, "%s: front-end disconnected", s->opts.name);
 	session_map_unbind(s->vid);
 	session_quiesce(s);
+	session_moment(s, MOMENT_DISCONNECTED, 0);
 	session_open_end(s);
 	session_rings_forget(s, 0);
 	session_mem_drop(s);

@@ -12,6 +12,9 @@
  * or below calls what takes them.
  */
 
+/* SEND_RARP: the address is in the first 6 bytes. */
+#define ADDRESS_MASK ((1ULL << 48) - 1)
+
 struct rule {
 	const char *name;
 	uint8_t body;                                /* bytes of payload at least */
@@ -94,8 +97,10 @@ rarp_post(struct session *s, const struct vhu_msg_context *m)
 	struct rte_ether_addr mac;
 
 	memcpy(&mac, &m->payload.u64, sizeof(mac));
-	if (rte_is_valid_assigned_ether_addr(&mac))
-		s->opts.ops->announce(s->opts.owner, &mac);
+	if (!rte_is_valid_assigned_ether_addr(&mac))
+		return;
+	session_moment(s, MOMENT_ANNOUNCED, m->payload.u64 & ADDRESS_MASK);
+	s->opts.ops->announce(s->opts.owner, &mac);
 }
 
 static const struct rule rules[VHU_REQUESTS] = {
@@ -115,7 +120,7 @@ static const struct rule rules[VHU_REQUESTS] = {
 	[VHU_SET_VRING_BASE] = { "SET_VRING_BASE", 8, RING_STATE, FDS_NONE,
 				 session_base_pre, session_base_post },
 	[VHU_GET_VRING_BASE] = { "GET_VRING_BASE", 8, RING_STATE, FDS_NONE,
-				 session_stop_pre, NULL },
+				 session_stop_pre, session_stop_post },
 	[VHU_SET_VRING_KICK] = { "SET_VRING_KICK", 8, RING_U64, FDS_EVENT,
 				 session_eventfd_pre, session_kick_post },
 	[VHU_SET_VRING_CALL] = { "SET_VRING_CALL", 8, RING_U64, FDS_EVENT,

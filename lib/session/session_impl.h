@@ -133,6 +133,7 @@ void session_addr_post(struct session *s, const struct vhu_msg_context *m);
 int session_base_pre(struct session *s, const struct vhu_msg_context *m);
 void session_base_post(struct session *s, const struct vhu_msg_context *m);
 int session_stop_pre(struct session *s, const struct vhu_msg_context *m);
+void session_stop_post(struct session *s, const struct vhu_msg_context *m);
 int session_eventfd_pre(struct session *s, const struct vhu_msg_context *m);
 void session_kick_post(struct session *s, const struct vhu_msg_context *m);
 void session_call_post(struct session *s, const struct vhu_msg_context *m);
@@ -180,6 +181,9 @@ void session_resume(struct session *s);
 /* Tells the owner about a ring in which only descriptors or the enabled bit changed. */
 void session_ring_set(struct session *s, uint16_t qid);
 void session_state_update(struct session *s);
+uint16_t session_n_started(const struct session *s);
+/* Tells what happens in a migration, or does when somebody notices that there is one. */
+void session_moment(const struct session *s, enum moment moment, uint64_t value);
 /* Notes and logs why a message is refused.  Returns RTE_VHOST_MSG_RESULT_ERR. */
 int session_refuse(struct session *s, const char *fmt, ...) __rte_format_printf(2, 3);
 

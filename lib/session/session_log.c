@@ -73,6 +73,7 @@ session_log_pre(struct session *s, const struct vhu_msg_context *m)
 	if (log_map(s, m, &log) < 0)
 		return RTE_VHOST_MSG_RESULT_ERR;
 	s->log = log;
+	session_moment(s, MOMENT_LOG_BASE, m->payload.log.size);
 	if (s->running && session_logging(s))
 		owner_log_set(s, log);
 	if (!FAULT(SECOND_LOG))
@@ -87,6 +88,7 @@ session_log_switch(struct session *s)
 {
 	static uint32_t n_on;
 
+	session_moment(s, session_logging(s) ? MOMENT_LOG_ON : MOMENT_LOG_OFF, 0);
 	if (!s->running || (FAULT(SECOND_ON) && ++n_on > 1))
 		return;
 	if (session_log_missing(s) != NULL)

@@ -118,6 +118,14 @@ session_base_post(struct session *s, const struct vhu_msg_context *m)
 		base_apply(s, qid);
 }
 
+/* Rings that stop while their guest's memory is copied belong to a guest that leaves. */
+static void
+stop_tell(const struct session *s, enum moment moment, uint16_t qid)
+{
+	if (session_logging(s))
+		session_moment(s, moment, qid);
+}
+
 static uint16_t
 n_reachable(const struct session *s)
 {
@@ -152,8 +160,10 @@ session_stop_pre(struct session *s, const struct vhu_msg_context *m)
 	struct ring *said = &s->said[qid];
 
 	if (r->started) {
+		stop_tell(s, MOMENT_STOP, qid);
 		guest_leaves(s);
 		session_hold(s);
+		stop_tell(s, MOMENT_DRAINED, qid);
 		LOG(DEBUG, "%s: ring %u stopped at %u", s->opts.name, qid, r->pos.used);
 	}
 	r->started = false;
@@ -161,6 +171,14 @@ session_stop_pre(struct session *s, const struct vhu_msg_context *m)
 	session_fd_drop(&r->callfd);
 	*said = (struct ring){ .base = said->base, .base_given = said->base_given };
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+/* The answer has been sent. */
+void
+session_stop_post(struct session *s, const struct vhu_msg_context *m)
+{
+	if (session_n_started(s) == 0)
+		stop_tell(s, MOMENT_BASE, m->payload.state.index);
 }
 
 /* SET_VRING_KICK, _CALL: our duplicate is made while a refusal is still possible. */
@@ -189,11 +207,16 @@ taken_swap(struct session *s, int *fd)
 static void
 ring_start(struct session *s, uint16_t qid)
 {
+	bool first = session_n_started(s) == 0;
+
 	session_quiesce(s);
 	s->left = false;
 	s->arriving = true;
 	s->rings[qid].started = true;
 	base_apply(s, qid);
+	if (first)
+		session_moment(s, MOMENT_STARTED, s->rings[qid].pos.avail);
+	session_moment(s, MOMENT_READY, qid);
 }
 
 /* SET_VRING_KICK starts a ring; on one that is started it replaces the descriptor. */

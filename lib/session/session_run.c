@@ -49,8 +49,8 @@ session_hold(struct session *s)
 	}
 }
 
-static uint16_t
-n_started(const struct session *s)
+uint16_t
+session_n_started(const struct session *s)
 {
 	uint16_t n = 0;
 
@@ -63,7 +63,7 @@ static bool
 runnable(const struct session *s)
 {
 	return s->vid >= 0 && !s->dying && s->broken[0] == '\0' && s->mem != NULL &&
-	       n_started(s) != 0 && session_log_missing(s) == NULL;
+	       session_n_started(s) != 0 && session_log_missing(s) == NULL;
 }
 
 static void
@@ -131,7 +131,7 @@ waiting_for(const struct session *s)
 {
 	if (s->vid < 0)
 		return "no front-end is connected";
-	if (n_started(s) == 0)
+	if (session_n_started(s) == 0)
 		return "front-end has not started a ring";
 	if (s->mem == NULL)
 		return "front-end has not announced its memory";
@@ -173,6 +173,13 @@ session_state_update(struct session *s)
 	snprintf(s->reason, sizeof(s->reason), "%s", reason);
 	state_log(s);
 	s->opts.ops->changed(s->opts.owner);
+}
+
+void
+session_moment(const struct session *s, enum moment moment, uint64_t value)
+{
+	if (s->opts.ops->moment != NULL)
+		s->opts.ops->moment(s->opts.owner, moment, value);
 }
 
 int

@@ -53,5 +53,6 @@ rig_mac(const struct rig *r, uint16_t port)
 
 void fwd_offload_stories(void);
 void fwd_flow_stories(void);
+void fwd_busy_stories(void);
 
 #endif

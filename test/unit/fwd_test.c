@@ -349,5 +349,6 @@ main(void)
 		sums(seed);
 	fwd_offload_stories();
 	fwd_flow_stories();
+	fwd_busy_stories();
 	return check_done("fwd");
 }

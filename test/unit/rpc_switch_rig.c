@@ -21,6 +21,7 @@ on_removed(void *arg, struct port *p)
 {
 	eventlog_add(rig.sw.events, port_name(p), "removed");
 	fdb_port_del(rig.fdb, port_number(p));
+	migrations_port_del(rig.sw.migrations, port_number(p));
 	capture_port_set(rig.capture, port_number(p), NULL);
 }
 
@@ -30,6 +31,12 @@ on_changed(void *arg, struct port *p)
 	eventlog_changed(rig.sw.events, port_number(p));
 }
 
+static void
+on_look(void *arg, uint16_t port, struct migration_look *out)
+{
+	*out = rig.look;
+}
+
 void
 rig_start(void)
 {
@@ -37,6 +44,7 @@ rig_start(void)
 		.added = on_added, .removed = on_removed, .changed = on_changed,
 	};
 	const struct fdb_opts fdb = { .age_s = FDB_AGE_S };
+	struct migration_opts migrations = { .hz = 1000000000, .look = on_look };
 	struct worker_opts workers = { 0 };
 	json_t *json = json_pack("{s:{s:s}}", "rpc", "socket", "/run/x.sock");
 	struct rpc_error err;
@@ -47,6 +55,9 @@ rig_start(void)
 	CHECK(fdb_create(rig.cross, &fdb, &rig.fdb) == 0);
 	CHECK(capture_create(rig.cross, &rig.capture) == 0);
 	CHECK(eventlog_create(&rig.sw.events) == 0);
+	migrations.cross = rig.cross;
+	migrations.loop = rig.loop;
+	CHECK(migrations_create(&migrations, &rig.sw.migrations) == 0);
 	CHECK(ports_create(rig.cross, rig.pool, &ops, NULL, &rig.sw.ports) == 0);
 	workers.cross = rig.cross;
 	workers.fwd = (struct fwd_opts){
@@ -79,6 +90,7 @@ rig_stop(void)
 	capture_destroy(rig.capture);
 	fdb_destroy(rig.fdb);
 	swdev_pool_destroy(rig.pool);
+	migrations_destroy(rig.sw.migrations);
 	eventlog_destroy(rig.sw.events);
 	cross_destroy(rig.cross);
 	loop_destroy(rig.loop);

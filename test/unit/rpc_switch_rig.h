@@ -15,6 +15,7 @@ struct rig {
 	struct capture *capture;
 	struct config *config;
 	struct rpc_switch sw;
+	struct migration_look look; /* what migrations see of a port */
 };
 
 extern struct rig rig;
@@ -44,6 +45,9 @@ void file_write(const char *text);
 
 /* rpc_switch_config_test.c: with vm1, vm2 and two static entries. */
 void rpc_switch_config_test(void);
+
+/* rpc_switch_migration_test.c: likewise. */
+void rpc_switch_migration_test(void);
 
 /* rpc_switch_telemetry_test.c: likewise. */
 void rpc_switch_telemetry_test(void);

@@ -359,6 +359,7 @@ main(void)
 	test_events();
 	rpc_switch_config_test();
 	rpc_switch_telemetry_test();
+	rpc_switch_migration_test();
 	rig_stop();
 	rte_eal_cleanup();
 	CHECK(rmdir(folder) == 0);

@@ -179,6 +179,57 @@ rings_start_again(void)
 	guest_close(&r, g);
 }
 
+/* The answer to this one comes after all that the messages before it have caused. */
+static void
+settle(struct vmm_guest *g)
+{
+	uint64_t features;
+
+	CHECK(vmm_front_ask_u64(g->front, VMM_GET_FEATURES, &features) == 0);
+}
+
+/* What the flight recorder is told of a guest that arrives, logs, stops, goes on and goes. */
+static void
+moments(void)
+{
+	static const uint8_t mac[8] = { 0x52, 0x54, 0, 1, 2, 3, 0xff, 0xff };
+	struct rig r;
+	struct vmm_guest *g;
+
+	CHECK(rig_create(&r, "moments", false, 1) == 0);
+	g = rig_guest(&r, false, 1);
+	g->conf.pos = 7;
+	CHECK(vmm_guest_open(g) == 0);
+	settle(g);
+	CHECK_STR("starts", rig_moments(&r), "started=7 ready=0 ready=1 ");
+	CHECK(vmm_front_send(g->front, VMM_SEND_RARP, mac, 8, NULL, 0) == 0);
+	settle(g);
+	CHECK_STR("is announced", rig_moments(&r), "announced=30201005452 ");
+	CHECK(vmm_guest_stop(g) == 0);
+	CHECK(vmm_guest_start(g) == 0);
+	settle(g);
+	CHECK_STR("does not leave", rig_moments(&r), "started=7 ready=0 ready=1 ");
+	CHECK(log_send(g, LOG_LEN, 0) == 0 && features_send(g, LOG_ALL) == 0);
+	CHECK(features_send(g, LOG_ALL) == 0);
+	settle(g);
+	CHECK_STR("logs", rig_moments(&r), "log_base=100000 log_on=0 ");
+	CHECK(vmm_guest_stop(g) == 0);
+	settle(g);
+	CHECK_STR("stops", rig_moments(&r), "stop=0 drained=0 stop=1 drained=1 base=1 ");
+	g->front->features |= LOG_ALL;
+	CHECK(vmm_guest_start(g) == 0);
+	settle(g);
+	CHECK_STR("goes on", rig_moments(&r), "started=7 ready=0 ready=1 ");
+	g->front->features &= ~LOG_ALL;
+	CHECK(features_send(g, 0) == 0);
+	settle(g);
+	CHECK_STR("is cancelled", rig_moments(&r), "log_off=0 ");
+	vmm_guest_destroy(g);
+	CHECK(rig_wait(&r, SESSION_WAITING));
+	CHECK_STR("goes", rig_moments(&r), "disconnected=0 ");
+	rig_destroy(&r);
+}
+
 /* Once, before anything stops, and only while writes are logged. */
 static void
 leaves_and_returns(void)
@@ -300,6 +351,7 @@ session_log_stories(void)
 	rig_story("the log comes after the rings", log_comes_last);
 	rig_story("memory outgrows the log", memory_outgrows_log);
 	rig_story("rings start again with the log", rings_start_again);
+	rig_story("what is told of a migration", moments);
 	rig_story("a guest leaves", leaves_and_returns);
 	rig_story("logs that cannot be", refused);
 	rig_story("marks are the pages of their ranges", marks);

@@ -147,6 +147,16 @@ on_announce(void *owner, const struct rte_ether_addr *mac)
 }
 
 static void
+on_moment(void *owner, enum moment moment, uint64_t value)
+{
+	struct rig *r = owner;
+	size_t n = strlen(r->moments);
+
+	snprintf(r->moments + n, sizeof(r->moments) - n, "%s=%llx ", moment_names[moment],
+		 (unsigned long long)value);
+}
+
+static void
 on_changed(void *owner)
 {
 	struct rig *r = owner;
@@ -166,6 +176,7 @@ static const struct session_ops ops = {
 	.log_set = on_log_set,
 	.leaving = on_leaving, .arrived = on_arrived,
 	.announce = on_announce,
+	.moment = on_moment,
 	.changed = on_changed,
 };
 
@@ -304,6 +315,18 @@ rig_told(struct rig *r)
 	memcpy(text, r->told, r->n_told);
 	text[r->n_told] = '\0';
 	r->n_told = 0;
+	pthread_mutex_unlock(&r->lock);
+	return text;
+}
+
+const char *
+rig_moments(struct rig *r)
+{
+	static char text[sizeof(r->moments)];
+
+	pthread_mutex_lock(&r->lock);
+	memcpy(text, r->moments, sizeof(text));
+	r->moments[0] = '\0';
 	pthread_mutex_unlock(&r->lock);
 	return text;
 }

@@ -30,6 +30,7 @@ struct rig {
 	int ring_set_rc;
 	int log_set_rc;
 	uint32_t n_changed;
+	char moments[512];              /* "started=0 ready=1 " */
 	struct vdev_cfg cfg;            /* of the last run; its rings are: */
 	struct vdev_ring rings[RIG_RINGS];
 	struct vring_pos pos[RIG_RINGS]; /* where the rings are, what quiesce() answers */
@@ -56,6 +57,9 @@ bool rig_wait_generation(struct rig *r, uint32_t generation);
 
 /** What was told since the last call. */
 const char *rig_told(struct rig *r);
+
+/** Moments that were told since the last call, with their values. */
+const char *rig_moments(struct rig *r);
 
 /** A guest for the rig's socket, in the opposite role; every message is acknowledged. */
 struct vmm_guest *rig_guest(struct rig *r, bool packed, uint16_t pairs);
