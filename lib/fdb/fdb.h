@@ -45,11 +45,11 @@ struct fdb_opts {
 /** Addresses that a worker asks about at once. */
 #define FDB_BURST 32
 
-/** What a lookup answers. */
+/** What a lookup answers, as the table has it. */
 struct fdb_hit {
-	uint32_t slot;  /**< for fdb_seen() */
-	uint16_t port;
-	bool fixed;     /**< static: does not move or age */
+	uint32_t slot  : 20; /**< for fdb_seen() */
+	uint32_t port  : 10;
+	uint32_t fixed : 1;  /**< static: does not move or age */
 };
 
 static inline fdb_key_t

@@ -22,6 +22,7 @@
 #define FDB_CAPACITY_MAX (1u << SLOT_BITS)
 
 _Static_assert(FDB_PORTS_MAX == 1u << PORT_BITS, "a port number fills its bits");
+_Static_assert(sizeof(struct fdb_hit) == sizeof(uint32_t), "an answer is the table's value");
 
 /* Addresses are spread over this many versions: a move empties the caches by so small a part. */
 #define VERSIONS 256

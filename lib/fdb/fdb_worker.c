@@ -123,19 +123,9 @@ fdb_find(struct fdb *fdb, uint32_t worker, const fdb_key_t *keys, uint32_t n,
 	 struct fdb_hit *hits)
 {
 	struct ask ask;
-	uint32_t values[FDB_BURST];
-	const uint32_t found = resolve(fdb, &fdb->workers[worker], keys, n, &ask, values);
 
-	for (uint32_t i = 0; i < n; i++) {
-		if ((found >> i & 1) == 0)
-			continue;
-		hits[i] = (struct fdb_hit){
-			.slot = value_slot(values[i]),
-			.port = value_port(values[i]),
-			.fixed = value_fixed(values[i]),
-		};
-	}
-	return found;
+	/* The first member stands in the lowest bits, as in value_pack(). */
+	return resolve(fdb, &fdb->workers[worker], keys, n, &ask, (uint32_t *)hits);
 }
 
 /* Read first: a store would take the line from control and from nobody's need. */

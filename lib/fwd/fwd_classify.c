@@ -8,6 +8,7 @@
 #define GROUP_BIT    0x010000000000ULL
 #define RESERVED     0x0180c2000000ULL /* to -0F: never leaves the link (802.1Q, 8.6.3) */
 #define VLAN_ID_MASK 0x0fff
+#define NOBODY       UINT64_MAX        /* no frame has this key: the VLAN is none */
 
 /* Two bytes more than the address are read: the snapshot has them. */
 static inline uint64_t
@@ -25,7 +26,7 @@ tagged(const struct fwd_frame *fr)
 	uint16_t type;
 
 	memcpy(&type, &fr->snap[12], sizeof(type));
-	return type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && fr->len >= RTE_ETHER_HDR_LEN + 4;
+	return unlikely(type == RTE_BE16(RTE_ETHER_TYPE_VLAN)) && fr->len >= RTE_ETHER_HDR_LEN + 4;
 }
 
 /* Bytes on the wire of the longest frame that comes of this one. */
@@ -80,7 +81,8 @@ struct target {
 
 struct keys {
 	uint32_t n;
-	fdb_key_t keys[FWD_BURST];
+	/* Nobody's stand before them, so that the first ones have as many to look back at. */
+	fdb_key_t keys[KEYS_BACK + FWD_BURST];
 	uint8_t of[FWD_BURST];      /* frame to key */
 	fdb_key_t src;              /* of the last frame that passed */
 	uint32_t n_dropped;
@@ -102,39 +104,54 @@ dst_reserved(fdb_key_t key)
 	return ((key & ~0xfULL) << 16) == RESERVED << 16;
 }
 
-/* Keys and all that the frame alone decides; what was said of the last keys holds for the same. */
-static inline enum drop
-frame_keys(const struct fwd *f, struct keys *k, struct fwd_frame *fr, fdb_key_t *dst,
+static enum drop
+frame_refused(const struct fwd *f, const struct fwd_frame *fr, fdb_key_t dst, fdb_key_t src)
+{
+	if (!src_valid(src))
+		return DROP_BAD_SRC;
+	if (dst_reserved(dst))
+		return DROP_RESERVED;
+	return too_long(fr, f->src) ? DROP_TOO_LONG : DROP_NONE;
+}
+
+/*
+ * Keys and all that the frame alone decides; what was said of the last source holds for the same.
+ *
+ * @return  false: it is dropped
+ */
+static inline bool
+frame_keys(const struct fwd *f, const struct keys *k, struct fwd_frame *fr, fdb_key_t *dst,
 	   fdb_key_t *src)
 {
-	if (unlikely(fr->len < RTE_ETHER_HDR_LEN))
-		return DROP_RUNT;
+	if (unlikely(fr->len < RTE_ETHER_HDR_LEN)) {
+		fr->drop = DROP_RUNT;
+		return false;
+	}
 	*dst = mac_load(fr->snap);
 	*src = mac_load(fr->snap + RTE_ETHER_ADDR_LEN);
-	if (tagged(fr)) {
+	if (unlikely(tagged(fr))) {
 		fr->vlan = (fr->snap[14] << 8 | fr->snap[15]) & VLAN_ID_MASK;
 		*dst |= (uint64_t)fr->vlan << 48;
 		*src |= (uint64_t)fr->vlan << 48;
 	}
-	if (unlikely(*src != k->src) && unlikely(!src_valid(*src)))
-		return DROP_BAD_SRC;
-	if (unlikely(dst_reserved(*dst)))
-		return DROP_RESERVED;
-	return unlikely(too_long(fr, f->src)) ? DROP_TOO_LONG : DROP_NONE;
+	if (unlikely(*src != k->src) || unlikely(dst_reserved(*dst)) ||
+	    unlikely(fr->len > f->src->frame_max))
+		fr->drop = frame_refused(f, fr, *dst, *src);
+	return fr->drop == DROP_NONE;
 }
 
 static inline void
 keys_add(struct keys *k, uint32_t frame, fdb_key_t key)
 {
-	const uint32_t end = k->n > KEYS_BACK ? k->n - KEYS_BACK : 0;
+	fdb_key_t *last = &k->keys[k->n];
 
-	for (uint32_t i = k->n; i > end; i--)
-		if (k->keys[i - 1] == key) {
-			k->of[frame] = (uint8_t)(i - 1);
+	for (uint32_t i = KEYS_BACK; i > 0; i--)
+		if (last[i - 1] == key) {
+			k->of[frame] = (uint8_t)(k->n + i - 1 - KEYS_BACK);
 			return;
 		}
-	k->of[frame] = (uint8_t)k->n;
-	k->keys[k->n++] = key;
+	last[KEYS_BACK] = key;
+	k->of[frame] = (uint8_t)k->n++;
 }
 
 /* Reads the frames; keeps alive or reports the address that they come from, once in a row. */
@@ -142,23 +159,23 @@ static void
 keys_read(struct fwd *f, struct keys *k)
 {
 	uint64_t bytes = 0;
+	uint32_t len_max = 0;
 
 	k->n = 0;
-	k->src = UINT64_MAX; /* nobody's */
 	k->n_dropped = 0;
-	k->len_max = 0;
+	k->src = NOBODY;
+	for (uint32_t i = 0; i < KEYS_BACK; i++)
+		k->keys[i] = NOBODY;
 	for (uint32_t i = 0; i < f->n; i++) {
 		struct fwd_frame *fr = &f->frames[i];
 		fdb_key_t dst, src;
 
 		bytes += fr->len;
-		if (likely(fr->drop == DROP_NONE))
-			fr->drop = frame_keys(f, k, fr, &dst, &src);
-		if (unlikely(fr->drop != DROP_NONE)) {
+		if (unlikely(fr->drop != DROP_NONE || !frame_keys(f, k, fr, &dst, &src))) {
 			k->n_dropped++;
 			continue;
 		}
-		k->len_max = RTE_MAX(k->len_max, fr->len);
+		len_max = RTE_MAX(len_max, fr->len);
 		keys_add(k, i, dst);
 		if (unlikely(src != k->src)) {
 			k->src = src;
@@ -166,6 +183,7 @@ keys_read(struct fwd *f, struct keys *k)
 		}
 	}
 	f->bytes = bytes;
+	k->len_max = len_max;
 }
 
 /* Neighbours mostly go to the same port; two targets for one port do no harm. */
@@ -188,7 +206,7 @@ static void
 keys_find(struct fwd *f, struct keys *k)
 {
 	struct fdb_hit hits[FWD_BURST];
-	uint32_t found = fdb_find(f->opts.fdb, f->worker, k->keys, k->n, hits);
+	uint32_t found = fdb_find(f->opts.fdb, f->worker, k->keys + KEYS_BACK, k->n, hits);
 
 	k->n_targets = 0;
 	for (uint32_t i = 0; i < k->n; i++) {

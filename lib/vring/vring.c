@@ -153,12 +153,11 @@ packed_put_first(struct vring *r, const struct vring_chain *c)
 	r->unpublished += c->n_slots;
 }
 
-/* Flags and what they vouch for, in one store. */
+/* Flags and what they vouch for, in one store; `elem` has the length in its upper half. */
 static inline void
-packed_word_store(struct vring_packed_desc *d, const struct vring_chain *c, bool wrap)
+packed_word_store(struct vring_packed_desc *d, uint64_t elem, uint16_t flags)
 {
-	const uint64_t word = (c->elem >> 32 | c->elem << 32) |
-			      (uint64_t)used_flags(c, wrap) << 48;
+	const uint64_t word = (elem >> 32 | elem << 32) | (uint64_t)flags << 48;
 
 	__atomic_store_n((uint64_t *)&d->len, word, __ATOMIC_RELEASE);
 }
@@ -168,8 +167,8 @@ packed_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 {
 	const struct vring_chain *end = c + n;
 	struct vring_packed_desc *desc = r->packed.desc;
-	uint32_t slots = 0;
-	uint16_t idx;
+	const uint32_t size = r->size;
+	uint32_t slots = 0, idx;
 	bool wrap;
 
 	if (n > 0 && !r->pending)
@@ -177,11 +176,15 @@ packed_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 	idx = r->idx;
 	wrap = r->wrap;
 	for (; c < end; c++) {
-		packed_word_store(&desc[idx], c, wrap);
-		packed_advance(r, &idx, &wrap, c->n_slots);
+		packed_word_store(&desc[idx], c->elem, used_flags(c, wrap));
 		slots += c->n_slots;
+		idx += c->n_slots;
+		if (unlikely(idx >= size)) {
+			idx -= size;
+			wrap = !wrap;
+		}
 	}
-	r->idx = idx;
+	r->idx = (uint16_t)idx;
 	r->wrap = wrap;
 	r->unpublished += slots;
 }

@@ -285,11 +285,13 @@ plain_of(const struct vring *r)
 static inline bool
 plain_at(const struct plain *p, uint64_t gpa, uint32_t len, uint8_t **host)
 {
+	const uint64_t off = gpa - p->gpa;
 	uint64_t end;
 
-	*host = p->host + (gpa - p->gpa);
-	if (likely(!__builtin_add_overflow(gpa - p->gpa, len, &end)) && likely(end <= p->size))
+	if (likely(!__builtin_add_overflow(off, len, &end)) && likely(end <= p->size)) {
+		*host = p->host + off;
 		return true;
+	}
 	*host = gmem_at(p->mem, (gpa_t){ gpa }, len);
 	return *host != NULL;
 }
