@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client.h"
+#include "own.h"
 #include "table.h"
 
 #include <errno.h>
@@ -183,6 +184,19 @@ client_call(struct client *c, const char *method, json_t *params, json_t **resul
 	return *result == NULL ? STATUS_FAILED : STATUS_OK;
 }
 
+enum status
+client_call_at(const char *path, const char *method, json_t **result)
+{
+	struct client *c;
+	enum status st = client_open(path, &c);
+
+	if (st != STATUS_OK)
+		return st;
+	st = client_call(c, method, NULL, result);
+	client_close(c);
+	return st;
+}
+
 json_t *
 client_ask(struct client *c, const char *method, json_t *params)
 {
@@ -207,8 +221,11 @@ client_foreign(const struct client *c)
 json_t *
 client_methods(struct client *c)
 {
-	if (c->methods == NULL && client_call(c, "rpc.show", NULL, &c->methods) != STATUS_OK)
+	if (c->methods != NULL)
+		return c->methods;
+	if (client_call(c, "rpc.show", NULL, &c->methods) != STATUS_OK)
 		return NULL;
+	own_add(c->methods);
 	return c->methods;
 }
 

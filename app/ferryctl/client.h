@@ -36,6 +36,9 @@ void client_close(struct client *c);
  */
 enum status client_call(struct client *c, const char *method, json_t *params, json_t **result);
 
+/** Calls a method without parameters of the ferryd behind another socket.  @return as client_call() */
+enum status client_call_at(const char *path, const char *method, json_t **result);
+
 /** Like client_call(), in silence: for completion.  @return new reference; NULL */
 json_t *client_ask(struct client *c, const char *method, json_t *params);
 

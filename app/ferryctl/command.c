@@ -2,13 +2,14 @@
 #include "command.h"
 #include "fifo.h"
 #include "help.h"
+#include "own.h"
 #include "show.h"
 #include "view.h"
+#include "watch.h"
 #include "words.h"
 
 #include <errno.h>
 #include <histedit.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@
 /* What ferryd needs to measure a rate that it has not measured before. */
 #define AGAIN_MS 300
 
-static volatile sig_atomic_t interrupted;
+/* A migration is over in the time in which a counter would be read once. */
+#define FOLLOW_S 0.2
 
 static void
 print_result(const struct shell *s, const char *method, const json_t *result, FILE *out)
@@ -66,8 +68,11 @@ call_and_print(struct shell *s, const struct words *w, FILE *out)
 	if (st != STATUS_OK)
 		return st;
 	print_result(s, w->method, result, out);
+	if (v != NULL && v->fails != NULL &&
+	    json_number_value(json_object_get(result, v->fails)) != 0)
+		st = STATUS_FAILED;
 	json_decref(result);
-	return STATUS_OK;
+	return st;
 }
 
 /* Ends the stream by a second connection in a child: ferryd may have to write more of it before
@@ -134,7 +139,9 @@ run_method(struct shell *s, int n, const char *const *words, FILE *out)
 	if (st != STATUS_OK)
 		return st;
 	how = w.wants_stdout ? stream_find(w.method) : NULL;
-	if (!w.wants_stdout)
+	if (own_find(w.method) != NULL)
+		st = own_find(w.method)->run(s, w.params, out);
+	else if (!w.wants_stdout)
 		st = call_and_print(s, &w, out);
 	else if (how == NULL)
 		st = usage("this command has no output for stdout: name a file in place of \"-\"");
@@ -146,49 +153,57 @@ run_method(struct shell *s, int n, const char *const *words, FILE *out)
 	return st;
 }
 
-static void
-on_interrupt(int signo)
+/* The words of a command that is watched. */
+struct watched {
+	int n;
+	const char *const *words;
+};
+
+static enum status
+picture(struct shell *s, void *arg, FILE *out)
 {
-	interrupted = 1;
+	const struct watched *w = arg;
+
+	return run_method(s, w->n, w->words, out);
 }
 
-/* One picture is made in memory and written at once: it does not flicker. */
 static enum status
-watch_once(struct shell *s, int n, const char *const *words, double seconds)
+watch_words(struct shell *s, struct watched *watched, double seconds)
 {
-	bool tty = isatty(STDOUT_FILENO) && !s->json;
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-	enum status st = run_method(s, n, words, f);
+	char title[256];
+	const struct watch w = {
+		.seconds = seconds, .title = title, .picture = picture, .arg = watched,
+	};
+	size_t len = 0;
 
-	fclose(f);
-	if (st == STATUS_OK && tty) {
-		printf("\033[H\033[2Jevery %g s:", seconds);
-		for (int i = 0; i < n; i++)
-			printf(" %s", words[i]);
-		printf("   (Ctrl-C ends)\n\n");
-	}
-	if (st == STATUS_OK)
-		fputs(text, stdout);
-	if (fflush(stdout) == EOF)
-		interrupted = 1;
-	free(text);
-	return st;
+	for (int i = 0; i < watched->n && len < sizeof(title); i++)
+		len += (size_t)snprintf(title + len, sizeof(title) - len, "%s%s",
+					i == 0 ? "" : " ", watched->words[i]);
+	return watch_run(s, &w);
+}
+
+/* `watch migration [PORT]` follows migrations; all others repeat a command. */
+static bool
+follows(struct shell *s, int n, const char *const *words)
+{
+	char method[64];
+	int rest;
+
+	if (n > 2 || strcmp(words[0], "migration") != 0)
+		return false;
+	return !words_method(n, words, method, sizeof(method), &rest) ||
+	       client_method(s->client, method) == NULL;
 }
 
 static enum status
 watch(struct shell *s, int n, const char *const *words)
 {
-	const struct sigaction act = { .sa_handler = on_interrupt };
-	double seconds = 1;
-	struct sigaction old;
-	enum status st;
+	struct watched watched;
+	double given, seconds = 0;
 	char *end;
 
 	if (n > 0) {
-		double given = strtod(words[0], &end);
-
+		given = strtod(words[0], &end);
 		if (end != words[0] && *end == '\0') {
 			if (!(given >= 0.1 && given <= 3600))
 				return usage("watch repeats every 0.1 to 3600 seconds");
@@ -199,15 +214,10 @@ watch(struct shell *s, int n, const char *const *words)
 	}
 	if (n == 0)
 		return usage("watch [SECONDS] COMMAND");
-	interrupted = 0;
-	sigaction(SIGINT, &act, &old);
-	do {
-		st = watch_once(s, n, words, seconds);
-		if (st == STATUS_OK && !interrupted)
-			sleep_ms((uint64_t)(seconds * 1000));
-	} while (st == STATUS_OK && !interrupted);
-	sigaction(SIGINT, &old, NULL);
-	return st;
+	if (follows(s, n, words))
+		return follow_run(s, n == 2 ? words[1] : NULL, seconds > 0 ? seconds : FOLLOW_S);
+	watched = (struct watched){ n, words };
+	return watch_words(s, &watched, seconds > 0 ? seconds : 1);
 }
 
 enum status

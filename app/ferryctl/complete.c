@@ -178,6 +178,8 @@ complete_words(struct client *c, int n, const char *const *words, const char *be
 
 		n -= skip;
 		words += skip;
+		if (n == 1 && strcmp(words[0], "migration") == 0)
+			offer_names(c, list, "port", "", begun);
 	} else if (n == 0) {
 		offer_all(list, json_pack("[s, s, s]", "help", "watch", "quit"), "", begun);
 	}

@@ -182,6 +182,7 @@ help_print(struct client *c, int n, const char *const *words, FILE *out)
 	}
 	if (n == 0)
 		fputs("watch [SECONDS] COMMAND                  repeat a command, live\n"
+		      "watch [SECONDS] migration [PORT]         follow migrations, live\n"
 		      "help [NOUN [VERB]]                       what can be done, in detail\n"
 		      "quit                                     leave\n", out);
 	return STATUS_OK;

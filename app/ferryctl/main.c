@@ -18,6 +18,7 @@ static const char help_text[] =
 	"  show NOUN [NAME] [key=value...]      what there is\n"
 	"  NOUN VERB [NAME] [key=value...]      what to do\n"
 	"  watch [SECONDS] COMMAND              repeat a command, live\n"
+	"  watch [SECONDS] migration [PORT]     follow migrations, live\n"
 	"  help [NOUN [VERB]]                   what ferryd knows, with parameters\n"
 	"\n"
 	"Without words: a console on a terminal, else commands line by line from stdin\n"

@@ -91,6 +91,49 @@ static const struct column event_columns[] = {
 	{ 0 },
 };
 
+static const struct column migration_columns[] = {
+	{ "PORT", "port" },
+	{ "NUMBER", "number" },
+	{ "DIRECTION", "direction" },
+	{ "STATE", "state" },
+	{ "BEGAN", "time" },
+	{ "VERDICT", "verdict" },
+	{ 0 },
+};
+
+static const struct column moment_columns[] = {
+	{ "MICROSECONDS", "us" },
+	{ "MOMENT", "moment" },
+	{ "VALUE", "value" },
+	{ "UNIT", "unit" },
+	{ "WHAT", "text" },
+	{ 0 },
+};
+
+static const struct column round_columns[] = {
+	{ "MICROSECONDS", "us" },
+	{ "DURATION", "duration_us" },
+	{ "PAGES", "pages" },
+	{ "PAGES/S", "pages_per_s", FORMAT_SI },
+	{ "HARVESTS", "harvests" },
+	{ 0 },
+};
+
+static const struct column dirty_columns[] = {
+	{ "MICROSECONDS", "us" },
+	{ "PAGES/S", "pages_per_s", FORMAT_SI },
+	{ 0 },
+};
+
+static const struct column finding_columns[] = {
+	{ "SEVERITY", "severity" },
+	{ "PORT", "port" },
+	{ "PEER'S", "peer_port" },
+	{ "WHAT", "what" },
+	{ "WHY", "text" },
+	{ 0 },
+};
+
 const struct view views[] = {
 	{ "port.show", NULL, port_columns },
 	{ "port.show", "rings", ring_columns },
@@ -99,6 +142,12 @@ const struct view views[] = {
 	{ "stats.show", NULL, stats_columns, .again = "rates" },
 	{ "capture.show", NULL, capture_columns },
 	{ "event.show", NULL, event_columns },
+	{ "migration.show", NULL, migration_columns },
+	{ "migration.show", "moments", moment_columns },
+	{ "migration.show", "rounds", round_columns },
+	{ "migration.show", "dirty", dirty_columns },
+	{ "migration.check", NULL, NULL, .fails = "fails" },
+	{ "migration.check", "findings", finding_columns },
 	{ "config.show", .json = true },
 	{ 0 },
 };

@@ -31,6 +31,7 @@ struct view {
 	const char *method;
 	const char *member;  /**< array inside of one object; NULL: the answer itself */
 	const struct column *columns; /**< ends with a row without title */
+	const char *fails;   /**< member that is a number, 0 when all is well: else exit status 1 */
 	const char *again;   /**< member that is null until ferryd has measured for a moment: ask
 				  once more */
 	bool json;           /**< it is a file's format: as JSON, with indentation */

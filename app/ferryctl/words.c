@@ -120,19 +120,35 @@ typed_json(const json_t *param, const char *text)
 	return value == NULL ? json_string(text) : value;
 }
 
+/* The method that another ferryd is asked for the value, where `text` is no JSON; NULL: none. */
+static const char *
+asks(const json_t *param, const char *text)
+{
+	return text[0] == '{' ? NULL : json_string_value(json_object_get(param, "asks"));
+}
+
 static enum status
 param_add(struct words *w, const char *name, const char *text)
 {
 	const json_t *param = words_param(w->row, name);
-	json_t *value = typed_json(param, text);
+	const char *asked = asks(param, text);
+	json_t *value = NULL;
+	enum status st;
 
+	if (asked != NULL) {
+		st = client_call_at(text, asked, &value);
+		if (st != STATUS_OK)
+			return st;
+	} else {
+		value = typed_json(param, text);
+	}
 	if (json_object_get(w->params, name) != NULL) {
 		json_decref(value);
 		return usage("given twice:", name);
 	}
 	if (value == NULL)
 		return usage("no UTF-8:", name);
-	w->wants_stdout |= is_path(param) && strcmp(text, "-") == 0;
+	w->wants_stdout |= asked == NULL && is_path(param) && strcmp(text, "-") == 0;
 	json_object_set_new(w->params, name, value);
 	return STATUS_OK;
 }

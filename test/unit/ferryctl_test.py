@@ -80,7 +80,9 @@ class Refused(Exception):
 
 
 class FakeFerryd:
-    """Answers as the rows of METHODS say and remembers what it was asked."""
+    """Answers as its rows say and remembers what it was asked."""
+
+    methods = METHODS
 
     def __init__(self, path):
         self.calls = []
@@ -112,7 +114,7 @@ class FakeFerryd:
 
     def answer(self, method, params):
         if method == "rpc.show":
-            return METHODS
+            return self.methods
         self.calls.append((method, params))
         return getattr(self, method.replace(".", "_"))(params)
 
@@ -151,19 +153,17 @@ class FakeFerryd:
 
 
 class Fixture(unittest.TestCase):
+    kind = FakeFerryd
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ferryctl-test-")
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         self.path = os.path.join(self.folder, "ferry.sock")
-        self.ferryd = FakeFerryd(self.path)
+        self.ferryd = self.kind(self.path)
         self.addCleanup(self.ferryd.listener.close)
         self.env = {**os.environ, "HOME": self.folder, "TERM": "vt100", "FERRY_SOCKET": "/nowhere/ferry.sock"}
         self.env.pop("XDG_STATE_HOME", None)
-
-
-class FerryctlTest(Fixture):
-    """As a command and on lines."""
 
     def run_ctl(self, *words, stdin="", options=None):
         argv = [FERRYCTL, *(["-s", self.path] if options is None else options), *words]
@@ -178,6 +178,10 @@ class FerryctlTest(Fixture):
         self.assertIn(out, got[1])
         self.assertIn(err, got[2])
         return got
+
+
+class FerryctlTest(Fixture):
+    """As a command and on lines."""
 
     def test_words_become_a_method_and_typed_parameters(self):
         rows = [
