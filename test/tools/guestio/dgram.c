@@ -2,6 +2,7 @@
 #include "guestio.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,14 +11,24 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+/* What a receiver still waits for a straggler once it was told that no more is sent. */
+#define STRAGGLER_NS 1000000000u
+
 static struct tally tallies[FLOWS_MAX];
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t stopped, last_sent;
 
 static void
 stop(int sig)
 {
 	(void)sig;
 	stopped = 1;
+}
+
+static void
+no_more_is_sent(int sig)
+{
+	(void)sig;
+	last_sent = 1;
 }
 
 static void
@@ -58,6 +69,7 @@ dgram_send(const struct options *o)
 	int fds[FLOWS_MAX];
 
 	signal(SIGTERM, stop);
+	signal(SIGUSR1, stop);
 	dgram_connect(o, fds);
 	start = now_ns();
 	while (stopped == 0) {
@@ -112,7 +124,21 @@ dgram_over(const struct options *o, uint64_t start, uint64_t last, uint64_t reco
 
 	return stopped != 0 || now - start >= o->duration_ns ||
 		(o->count != 0 && records >= o->count * o->flows) ||
-		(last != 0 && now - last >= o->idle_ns);
+		(last != 0 && now - last >= (last_sent != 0 ? STRAGGLER_NS : o->idle_ns));
+}
+
+/* Datagrams that found the socket's buffer full. */
+static uint64_t
+socket_drops(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0) {
+		perror("guestio: SO_MEMINFO");
+		exit(1);
+	}
+	return info[SK_MEMINFO_DROPS];
 }
 
 int
@@ -123,6 +149,7 @@ dgram_recv(const struct options *o)
 	int fd = bind_to(o->port);
 
 	signal(SIGTERM, stop);
+	signal(SIGUSR1, no_more_is_sent);
 	while (!dgram_over(o, start, last, records)) {
 		ssize_t n = recv(fd, buf, sizeof(buf), 0);
 
@@ -132,5 +159,6 @@ dgram_recv(const struct options *o)
 		records++;
 		tally_add(&tallies[flow_of(buf, (size_t)n)], buf, (size_t)n);
 	}
+	tallies[0].socket_drops = socket_drops(fd);
 	return tally_print("dgram", "recv", tallies, FLOWS_MAX, records > 0);
 }

@@ -17,8 +17,9 @@ static const char usage[] =
 	"  --size BYTES    of a record (default: 65536 in streams, 1000 in datagrams)\n"
 	"  --rate N        records a second over all flows (default: as fast as it goes)\n"
 	"  --flows N       connections or source ports (default 1)\n"
-	"  --idle-ms MS    datagrams: the receiver ends after such a silence (default 2000)\n"
-	"  --duplex        streams: both ends send --count records and receive\n";
+	"  --idle-ms MS    datagrams: the receiver ends after such a silence (default 2000; 0: never)\n"
+	"  --duplex        streams: both ends send --count records and receive\n"
+	"SIGUSR1 tells a sender to end in good order, and a receiver of datagrams that its sender has.\n";
 
 static void
 fail(const char *what, const char *value)
@@ -57,6 +58,14 @@ address_parse(const struct options *o, struct sockaddr_storage *sa)
 	return sizeof(*in6);
 }
 
+static uint64_t
+idle_parse(const char *text)
+{
+	uint64_t ms = number("idle-ms", text, 0, 3600000);
+
+	return ms == 0 ? UINT64_MAX : ms * 1000000u;
+}
+
 static void
 options_parse(int argc, char **argv, struct options *o)
 {
@@ -79,7 +88,7 @@ options_parse(int argc, char **argv, struct options *o)
 		case 's': o->size = (uint32_t)number("size", optarg, sizeof(struct record), RECORD_MAX); break;
 		case 'r': o->rate = number("rate", optarg, 1, 1000000000); break;
 		case 'f': o->flows = (uint16_t)number("flows", optarg, 1, FLOWS_MAX); break;
-		case 'i': o->idle_ns = number("idle-ms", optarg, 1, 3600000) * 1000000u; break;
+		case 'i': o->idle_ns = idle_parse(optarg); break;
 		case 'd': o->duplex = true; break;
 		default: fail("option", argv[optind - 1]);
 		}

@@ -38,7 +38,7 @@ struct options {
 	uint32_t size;          /* of a record */
 	uint16_t flows;
 	uint64_t duration_ns;   /* sender: how long to send; receiver: when to give up */
-	uint64_t idle_ns;       /* datagrams: the receiver ends after so long a silence */
+	uint64_t idle_ns;       /* datagrams: the receiver ends after so long a silence; UINT64_MAX: never */
 	bool duplex;            /* streams: both ends send and receive */
 };
 
@@ -49,6 +49,7 @@ struct tally {
 	uint64_t duplicates;
 	uint64_t reordered;     /* arrived after a later one */
 	uint64_t corrupt;
+	uint64_t socket_drops;  /* found the receiver's buffer full */
 	uint64_t highest;       /* one past the highest number seen */
 	uint64_t longest_gap_ns;
 	uint64_t first_ns, last_ns;

@@ -161,6 +161,7 @@ tally_fold(struct tally *sum, const struct tally *t)
 	sum->duplicates += t->duplicates;
 	sum->reordered += t->reordered;
 	sum->corrupt += t->corrupt;
+	sum->socket_drops += t->socket_drops;
 	sum->highest += t->highest;
 	if (t->longest_gap_ns > sum->longest_gap_ns)
 		sum->longest_gap_ns = t->longest_gap_ns;
@@ -182,11 +183,12 @@ tally_print(const char *kind, const char *role, const struct tally *tallies, uin
 	}
 	printf("{\"kind\": \"%s\", \"role\": \"%s\", \"complete\": %s, \"flows\": %u, \"records\": %llu, "
 	       "\"bytes\": %llu, \"lost\": %llu, \"duplicates\": %llu, \"reordered\": %llu, "
-	       "\"corrupt\": %llu, \"seconds\": %.3f, \"longest_gap_ms\": %.3f}\n",
+	       "\"corrupt\": %llu, \"socket_drops\": %llu, \"seconds\": %.3f, \"longest_gap_ms\": %.3f}\n",
 	       kind, role, complete ? "true" : "false", flows, (unsigned long long)sum.records,
 	       (unsigned long long)sum.bytes, (unsigned long long)(sum.highest - sum.records),
 	       (unsigned long long)sum.duplicates, (unsigned long long)sum.reordered,
-	       (unsigned long long)sum.corrupt, (double)(sum.last_ns - sum.first_ns) / NS_PER_S,
+	       (unsigned long long)sum.corrupt,
+	       (unsigned long long)sum.socket_drops, (double)(sum.last_ns - sum.first_ns) / NS_PER_S,
 	       (double)sum.longest_gap_ns / 1e6);
 	return complete && sum.corrupt == 0 ? 0 : 1;
 }

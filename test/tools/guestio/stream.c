@@ -23,7 +23,7 @@ struct conn {
 
 static struct conn conns[FLOWS_MAX];
 static int listen_fd = -1;
-static volatile sig_atomic_t given_up;
+static volatile sig_atomic_t given_up, last_wanted;
 
 static bool
 write_all(int fd, const uint8_t *buf, size_t size)
@@ -59,6 +59,13 @@ read_all(int fd, uint8_t *buf, size_t size)
 	return got;
 }
 
+static bool
+conn_sent_all(const struct options *o, uint64_t seq, uint64_t start)
+{
+	return last_wanted != 0 ||
+		(o->count != 0 ? seq == o->count : now_ns() - start >= o->duration_ns);
+}
+
 static void *
 conn_send(void *arg)
 {
@@ -68,7 +75,7 @@ conn_send(void *arg)
 	uint8_t *buf = malloc(o->size);
 
 	for (uint64_t seq = 0; buf != NULL; seq++) {
-		if (o->count != 0 ? seq == o->count : now_ns() - start >= o->duration_ns) {
+		if (conn_sent_all(o, seq, start)) {
 			c->sent_all = shutdown(c->fd, SHUT_WR) == 0;
 			break;
 		}
@@ -164,12 +171,20 @@ arm(uint64_t ns)
 	alarm((unsigned int)(ns / 1000000000u) + 1);
 }
 
+static void
+end_in_order(int sig)
+{
+	(void)sig;
+	last_wanted = 1;
+}
+
 int
 stream_send(const struct options *o)
 {
 	struct sockaddr_storage sa;
 	unsigned int len = address_parse(o, &sa);
 
+	signal(SIGUSR1, end_in_order);
 	for (uint16_t i = 0; i < o->flows; i++) {
 		struct conn *c = &conns[i];
 
