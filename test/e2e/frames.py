@@ -5,7 +5,7 @@
 import json
 
 from ferry.daemon import refused
-from ferry.guest import Nic
+from ferry.machine import Nic
 from ferry.process import need, wait_until
 from ferry.story import tell
 from ferry.traffic import datagrams, expect, stream

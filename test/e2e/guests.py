@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from ferry.guest import Nic
+from ferry.machine import Nic
 from ferry.process import Failure, wait_until
 from ferry.story import tell
 from ferry.traffic import Datagrams, Stream, datagrams, expect, flowing, mean_frame, stream

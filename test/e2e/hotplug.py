@@ -3,7 +3,7 @@
 """Ports come and go while two guests stream, and so does the port of one of them."""
 
 from ferry.daemon import refused
-from ferry.guest import Nic
+from ferry.machine import Nic
 from ferry.pmd import Testpmd
 from ferry.process import wait_until
 from ferry.story import tell

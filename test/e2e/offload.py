@@ -7,7 +7,7 @@
     vm3  large receives without mergeable buffers: chains of pages
 """
 
-from ferry.guest import Nic
+from ferry.machine import Nic
 from ferry.story import tell
 from ferry.traffic import datagrams, expect, mean_frame, stream
 

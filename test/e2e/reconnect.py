@@ -10,7 +10,7 @@ side of the socket has died without a word: ferryd finds that in the rings.
 
 import sys
 
-from ferry.guest import Nic
+from ferry.machine import Nic
 from ferry.story import tell
 from ferry.traffic import Stream, datagrams, expect, flowing, stream
 

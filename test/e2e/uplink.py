@@ -5,7 +5,7 @@
 import json
 import time
 
-from ferry.guest import Nic
+from ferry.machine import Nic
 from ferry.net import Namespace
 from ferry.process import Failure, wait_until
 from ferry.story import tell

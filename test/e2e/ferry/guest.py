@@ -1,53 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Linux guest under QEMU, with its console and QEMU's control socket in our hands."""
+"""A Linux guest and what can be asked of its shell, whichever QEMU it runs in."""
 
-import dataclasses
 import json
 import shlex
-import socket
 
-from ferry.console import Console
-from ferry.process import Failure, Process
-from ferry.qmp import Qmp
+from ferry.machine import Machine
+from ferry.process import Failure
 
 BOOT_SECONDS = 90.0
 # What a busy machine may take on top before a guest's console counts as dead.
 GRACE_SECONDS = 15.0
 PANIC = r"Kernel panic|BUG:|Oops:|@guest failed"
-# Not a multiple of 256 KiB: for round sizes QEMU's emulation tracks dirty pages badly.
-MEMORY = "131080K"
-# no_timer_check: on a busy machine the emulated timer may look dead for the moment of the check.
-KERNEL_LINE = "console=ttyS0 quiet nokaslr mitigations=off no_timer_check"
-
-
-@dataclasses.dataclass
-class Nic:
-    """A vhost-user network device; `server` says that QEMU listens on the socket."""
-
-    socket: str
-    mac: str
-    server: bool = False
-    reconnect: bool = True
-    queues: int = 1
-    packed: bool = False
-    options: str = ""
-
-    def arguments(self, index):
-        role = "server=on" if self.server else "reconnect=1" if self.reconnect else ""
-        chardev = f"socket,id=c{index},path={self.socket}" + (f",{role}" if role else "")
-        device = (
-            f"virtio-net-pci,netdev=n{index},mac={self.mac},romfile=,vectors=0"
-            f",packed={'on' if self.packed else 'off'}"
-        )
-        if self.queues > 1:
-            device += ",mq=on"
-        if self.options:
-            device += f",{self.options}"
-        return [
-            *("-chardev", chardev),
-            *("-netdev", f"vhost-user,id=n{index},chardev=c{index},queues={self.queues}"),
-            *("-device", device),
-        ]
 
 
 class Job:
@@ -64,6 +27,9 @@ class Job:
         status = int(self.guest.need(f"cat {self.file}.status"))
         return status, self.guest.need(f"cat {self.file}")
 
+    def signal(self, name):
+        self.guest.need(f"kill -{name} $(cat {self.file}.pid)")
+
     def result(self, seconds=60.0):
         """Waits for the end of a guestio command and returns what it counted."""
         _, out = self.wait(seconds)
@@ -79,45 +45,17 @@ class Guest:
     def __init__(self, story, name, *nics, smp=1, arguments=()):
         self.story = story
         self.name = name
+        self.smp = smp
         self.jobs = 0
-        kernel, initrd = story.image()
-        serial = listen(story.path(f"{name}.serial"))
-        control = listen(story.path(f"{name}.qmp"))
-        self.qemu = Process(
-            name,
-            [
-                "qemu-system-x86_64",
-                *("-accel", "tcg,thread=multi", "-smp", smp, "-m", MEMORY),
-                *("-object", f"memory-backend-memfd,id=m,size={MEMORY},share=on"),
-                *("-numa", "node,memdev=m", "-nodefaults", "-no-user-config", "-nographic"),
-                *("-chardev", f"socket,id=serial,path={story.path(f'{name}.serial')}"),
-                *("-serial", "chardev:serial"),
-                *("-chardev", f"socket,id=qmp,path={story.path(f'{name}.qmp')}"),
-                *("-mon", "chardev=qmp,mode=control"),
-                *("-kernel", kernel, "-initrd", initrd),
-                *("-append", KERNEL_LINE),
-                *(arg for index, nic in enumerate(nics) for arg in nic.arguments(index)),
-                *arguments,
-            ],
-            story.log_path(f"{name}.qemu"),
-        )
-        story.keep(self.qemu)
-        self.serial = accept(serial, self.qemu)
-        self.control = accept(control, self.qemu)
-        self.monitor = None
-        self.console = Console(
-            f"console of {name}",
-            lambda: self.serial.recv(65536),
-            self.serial.sendall,
-            story.log_path(f"{name}.console"),
-        )
+        self.machine = Machine(story, name, nics, smp, arguments)
+
+    @property
+    def console(self):
+        return self.machine.console
 
     @property
     def qmp(self):
-        """QEMU answers only once its front-ends are connected, so not before it is asked for."""
-        if self.monitor is None:
-            self.monitor = Qmp(self.control)
-        return self.monitor
+        return self.machine.qmp
 
     def ready(self, seconds=BOOT_SECONDS):
         """Waits for the shell."""
@@ -139,11 +77,14 @@ class Guest:
         return out
 
     def spawn(self, command):
-        """Starts a command in the background."""
+        """Starts a program in the background."""
         self.jobs += 1
         job = Job(self, self.jobs, command)
-        inner = f"{command} >{job.file} 2>&1; echo $? >{job.file}.new; mv {job.file}.new {job.file}.status"
-        self.need(f"rm -f {job.file}.status; sh -c {shlex.quote(inner)} &")
+        inner = (
+            f"{command} >{job.file} 2>&1 & echo $! >{job.file}.pid; wait $!;"
+            f" echo $? >{job.file}.new; mv {job.file}.new {job.file}.status"
+        )
+        self.need(f"rm -f {job.file}.status {job.file}.pid; sh -c {shlex.quote(inner)} &")
         return job
 
     def configure(self, *addresses, iface="eth0", mtu=1500):
@@ -169,31 +110,7 @@ class Guest:
 
     def kill(self):
         """kill -9 of QEMU."""
-        self.qemu.kill()
+        self.machine.kill()
 
     def stop(self):
-        self.qemu.stop()
-
-
-def listen(path):
-    path.unlink(missing_ok=True)
-    sock = socket.socket(socket.AF_UNIX)
-    sock.bind(str(path))
-    sock.listen(1)
-    return sock
-
-
-def accept(sock, process):
-    """Waits for QEMU to connect, but not longer than it lives."""
-    sock.settimeout(0.2)
-    for _ in range(100):
-        try:
-            connection, _ = sock.accept()
-        except TimeoutError:
-            if process.status() is not None:
-                break
-            continue
-        sock.close()
-        connection.settimeout(None)
-        return connection
-    raise Failure(f"QEMU of {process.name} did not connect: {process.log()[-500:]}")
+        self.machine.stop()

@@ -11,6 +11,7 @@
 static const char usage[] =
 	"usage: guestio stream-send|dgram-send ADDRESS PORT [OPTION]...\n"
 	"       guestio stream-recv|dgram-recv PORT [OPTION]...\n"
+	"       guestio ping ADDRESS [OPTION]...        IPv4; once a second without --rate\n"
 	"       guestio queues IFACE N\n"
 	"  --count N       records per flow (default: until --seconds are over)\n"
 	"  --seconds S     sender: how long to send, receiver: when to give up (default 10, 60)\n"
@@ -97,14 +98,15 @@ options_parse(int argc, char **argv, struct options *o)
 
 static const struct command {
 	const char *name;
-	bool sends;
+	bool to_address, to_port;
 	uint32_t size;
 	int (*run)(const struct options *o);
 } commands[] = {
-	{ "stream-send", true,  RECORD_MAX, stream_send },
-	{ "stream-recv", false, RECORD_MAX, stream_recv },
-	{ "dgram-send",  true,  1000,       dgram_send },
-	{ "dgram-recv",  false, 1000,       dgram_recv },
+	{ "stream-send", true,  true,  RECORD_MAX, stream_send },
+	{ "stream-recv", false, true,  RECORD_MAX, stream_recv },
+	{ "dgram-send",  true,  true,  1000,       dgram_send },
+	{ "dgram-recv",  false, true,  1000,       dgram_recv },
+	{ "ping",        true,  false, 64,         ping },
 };
 
 static int
@@ -113,13 +115,14 @@ command_run(const struct command *cmd, int argc, char **argv)
 	struct options o = { .size = cmd->size, .flows = 1, .idle_ns = 2000000000u };
 	int arg;
 
-	o.duration_ns = (cmd->sends ? 10 : 60) * 1000000000ull;
+	o.duration_ns = (cmd->to_address ? 10 : 60) * 1000000000ull;
 	options_parse(argc, argv, &o);
 	arg = optind + 1;
-	o.address = cmd->sends && arg < argc ? argv[arg++] : NULL;
-	if (cmd->sends && o.address == NULL)
+	o.address = cmd->to_address && arg < argc ? argv[arg++] : NULL;
+	if (cmd->to_address && o.address == NULL)
 		fail("address", NULL);
-	o.port = (uint16_t)number("port", arg < argc ? argv[arg] : NULL, 1, 65535);
+	if (cmd->to_port)
+		o.port = (uint16_t)number("port", arg < argc ? argv[arg] : NULL, 1, 65535);
 	if (o.duplex && o.count == 0)
 		fail("count", NULL);
 	return cmd->run(&o);

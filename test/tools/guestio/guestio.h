@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Counted traffic from inside a guest: streams and datagrams made of numbered, checked records.
+ * Counted traffic from inside a guest: streams, datagrams and echoes made of numbered, checked records.
  *
  * Life     one run of the program, which ends with one line of JSON.
  * Threads  one per connection and direction; a struct tally belongs to one of them.
@@ -79,6 +79,7 @@ int stream_send(const struct options *o);
 int stream_recv(const struct options *o);
 int dgram_send(const struct options *o);
 int dgram_recv(const struct options *o);
+int ping(const struct options *o);
 
 /** Sets how many queue pairs a network interface uses (ETHTOOL_SCHANNELS). */
 int queues_set(const char *iface, unsigned int n);
