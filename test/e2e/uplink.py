@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Guests reach the host's network through a tap port; two uplinks do not hear each other."""
 
-import json
 import time
 
 from ferry.machine import Nic
-from ferry.net import Namespace
-from ferry.process import Failure, wait_until
+from ferry.net import Namespace, Station
+from ferry.process import wait_until
 from ferry.story import tell
 from ferry.traffic import Stream, expect
 
@@ -17,35 +16,6 @@ HOST = "10.0.0.254"
 def boot(story, name, number, options=""):
     nic = Nic(story.path(f"{name}.sock"), f"52:54:00:00:00:0{number}", options=options)
     return story.guest(name, nic)
-
-
-class Host:
-    """The host's side of the tap, so that it can be one end of a stream."""
-
-    name = "host"
-
-    def __init__(self, story, network):
-        self.story = story
-        self.network = network
-
-    def need(self, command, seconds=20):
-        return self.network.need("sh", "-c", command.replace("usleep 20000", "sleep 0.02"), seconds=seconds)
-
-    def spawn(self, command):
-        argv = [*self.network.prefix, "sh", "-c", f"exec {command.replace('guestio', self.story.guestio, 1)}"]
-        return HostJob(self.story.start(self.story.number("host"), argv))
-
-
-class HostJob:
-    def __init__(self, process):
-        self.process = process
-
-    def result(self, seconds=60):
-        self.process.wait(seconds)
-        lines = [line for line in self.process.log().splitlines() if line.startswith("{")]
-        if not lines:
-            raise Failure(f"{self.process.name}: {self.process.log()}")
-        return json.loads(lines[-1])
 
 
 def sleep(daemon):
@@ -65,7 +35,7 @@ def story(s):
     network.need("ip", "-6", "addr", "add", "fd00::fe/64", "dev", "ferry0", "nodad")
     network.need("ip", "link", "set", "ferry0", "up")
     network.need("ip", "link", "set", "ferry1", "up")
-    host = Host(s, network)
+    host = Station(s, network)
     vm1 = boot(s, "vm1", 1)
     vm2 = boot(s, "vm2", 2, "csum=off,guest_csum=off,mrg_rxbuf=off")
     for number, guest in enumerate((vm1, vm2), 1):
