@@ -5,23 +5,29 @@ Who sends and who receives is asked only at the start and at the end: in between
 on its way to another QEMU.
 """
 
+import time
+
+from ferry.process import Failure
 from ferry.traffic import PORT, expect, listening
 
 LIMIT = 240
+# Datagrams a second towards a guest that migrates: the first that it takes all of; and from it.
 RATES = (2000, 1400, 1000, 700, 500, 350, 250)
+RATE_BACK = 200
 RECORD_BYTES = 256
-# In a guest's own hands: a socket, the backlog of a CPU, and its network driver.
-GUEST_DROPS = r"""
-awk '/^Udp: [0-9]/ { print "receive_buffer", $6 }' /proc/net/snmp
-awk '{ n += ("0x" $2) + 0 } END { print "backlog", n + 0 }' /proc/net/softnet_stat
-for f in /sys/class/net/eth0/statistics/rx_dropped; do echo "driver $(cat $f)"; done
-"""
+FAULTS = ("missing", "duplicates", "reordered", "corrupt")
 
 
 def guest_drops(guest):
-    """Frames that a guest has received and then dropped, by name."""
-    words = guest.need(GUEST_DROPS.strip().replace("\n", "; ")).split()
-    return {name: int(count) for name, count in zip(words[::2], words[1::2])}
+    """Frames that a guest has received and then dropped itself, by name."""
+    snmp = "awk '/^Udp: [0-9]/ { print $6 }' /proc/net/snmp"
+    backlog = "awk '{ print $2 }' /proc/net/softnet_stat"
+    driver = "cat /sys/class/net/eth0/statistics/rx_dropped"
+    return {
+        "receive_buffer": int(guest.need(snmp)),
+        "backlog": sum(int(word, 16) for word in guest.need(backlog).split()),
+        "driver": int(guest.need(driver)),
+    }
 
 
 class Flow:
@@ -92,3 +98,49 @@ class Ping:
             **{key: seen[key] for key in ("duplicates", "reordered", "corrupt")},
             "gap_ms": round(seen["longest_gap_ms"]),
         }
+
+
+class Traffic:
+    """All that a guest hears and says while it migrates: datagrams both ways, a stream and echoes."""
+
+    def __init__(self, peer, guest, peer_address, guest_address, rate):
+        self.guest = guest
+        self.drops = guest_drops(guest)
+        self.flows = [
+            Flow(peer, guest, guest_address, rate),
+            Flow(guest, peer, peer_address, RATE_BACK),
+            Ping(peer, guest_address),
+        ]
+        self.stream = Stream(peer, guest, guest_address)
+
+    def finish(self):
+        """Ends it all; the stream has to be intact.  Returns what each flow has seen."""
+        seen = [flow.finish() for flow in self.flows]
+        self.stream.finish()
+        for flow in seen:
+            print(f"# {flow}", flush=True)
+        return seen
+
+    def dropped_by_guest(self):
+        now = guest_drops(self.guest)
+        return {name: now[name] - self.drops[name] for name in now if now[name] > self.drops[name]}
+
+    def nothing_lost(self):
+        """Ends it all; everything has to have arrived, once and in order."""
+        faults = {
+            flow["flow"]: {name: flow[name] for name in FAULTS if flow[name]} for flow in self.finish()
+        }
+        faults = {name: found for name, found in faults.items() if found}
+        expect(not faults, f"{faults}; dropped by {self.guest.name} itself: {self.dropped_by_guest()}")
+
+
+def calibrate(sender, receiver, address, seconds=2):
+    """The highest of the rates at which a guest that stays where it is takes every datagram."""
+    for rate in RATES:
+        flow = Flow(sender, receiver, address, rate)
+        time.sleep(seconds)
+        seen = flow.finish()
+        if seen["missing"] == 0:
+            print(f"# {receiver.name} takes {rate} datagrams a second", flush=True)
+            return rate
+    raise Failure(f"{receiver.name} loses datagrams at any rate: {seen}")

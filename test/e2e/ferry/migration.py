@@ -29,7 +29,6 @@ class Migration:
         self.uri = f"unix:{path}"
         self.target = Machine(guest.story, name, nics, guest.smp, arguments)
         self.target.qmp.call("query-status")
-        self.resumed = 0
 
     def go(self, bandwidth=1000 * MB, downtime_ms=300, halt=False):
         """Starts; with `halt` it stops the guest and waits for go_on() once memory is nearly over."""
@@ -122,11 +121,15 @@ def event_us(qmp, name):
 
 
 def migrate(guest, *nics, **options):
-    """Moves a guest and ends the QEMU that it left; returns the migration, for its figures."""
+    """Moves a guest and ends the QEMU that it left; says how it went."""
     migration = Migration(guest, *nics).go(**options)
-    migration.last = migration.arrive()
+    info = migration.arrive()
+    print(
+        f"# {guest.name} to {migration.target.name}: {info['total-time']} ms,"
+        f" {info['ram']['dirty-sync-count']} rounds, stood {migration.blackout_ms():.0f} ms",
+        flush=True,
+    )
     migration.leave()
-    return migration
 
 
 def different_pages(one, other):
