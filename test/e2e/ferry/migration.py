@@ -9,14 +9,16 @@ from ferry.process import Failure, wait_until
 PAGE = 4096
 MB = 1 << 20
 ENDED = ("completed", "failed", "cancelled")
-# Less than a guest dirties: such a migration goes on until it is told otherwise.
-NEVER_ENDING = 64 << 10
+# Less than what a guest dirties by itself, which is not enough to keep a faster one from ending.
+NEVER_ENDING = 16 << 10
+SCRATCH = "/tmp/scratch"
+WRITER = f"while [ -e {SCRATCH} ]; do cp /bin/busybox {SCRATCH}.1; cp /bin/busybox {SCRATCH}.2; done"
 
 
 class Migration:
     """One try to move a guest.  Its destination waits from the constructor on; go() sends the guest.
 
-    It ends with arrive(), after which the guest is found at the destination, or with the guest where
+    It ends with arrive() or finish(), after which the guest is found at the destination, or with the guest where
     it was: cancel(), or a destination that was killed and stay().
     """
 
@@ -38,11 +40,37 @@ class Migration:
             "migrate-set-capabilities",
             capabilities=[{"capability": key, "state": on} for key, on in capabilities.items()],
         )
-        parameters = {"max-bandwidth": bandwidth, "downtime-limit": downtime_ms}
-        qmp.call("migrate-set-parameters", **parameters)
+        self.pace(bandwidth, downtime_ms)
         qmp.events.clear()
         qmp.call("migrate", uri=self.uri)
         return self
+
+    def linger(self, rounds=3):
+        """Starts, and goes on for ever once most of memory is over: what is not logged now is lost."""
+        self.guest.need(f"touch {SCRATCH}")
+        self.guest.spawn(f"sh -c '{WRITER}'")
+        self.go(bandwidth=30 * MB, downtime_ms=1)
+        wait_until(
+            f"round {rounds} of {self.guest.name}",
+            lambda: self.wait("active")["ram"]["dirty-sync-count"] >= rounds,
+            90,
+            [self.source.qemu],
+        )
+        self.pace(NEVER_ENDING, downtime_ms=1)
+        return self
+
+    def hurry(self):
+        """Has a lingering migration end."""
+        self.calm()
+        self.pace(1000 * MB)
+
+    def calm(self):
+        """Has the guest write no more than it has to."""
+        self.guest.need(f"rm -f {SCRATCH}")
+
+    def pace(self, bandwidth, downtime_ms=300):
+        parameters = {"max-bandwidth": bandwidth, "downtime-limit": downtime_ms}
+        self.source.qmp.call("migrate-set-parameters", **parameters)
 
     def info(self):
         return self.source.qmp.call("query-migrate")
@@ -59,23 +87,13 @@ class Migration:
             raise Failure(f"migration of {self.guest.name} is {info['status']}, not {states}: {info}")
         return info
 
-    def wait_round(self, number=2, seconds=90):
-        """Waits until memory was sent so many times: the guest is being logged and in full swing."""
-
-        def sent():
-            info = self.wait("active", "pre-switchover")
-            return info.get("ram", {}).get("dirty-sync-count", 0) >= number
-
-        wait_until(f"round {number} of {self.guest.name}", sent, seconds)
-        return self
-
     def go_on(self):
         """Ends the halt."""
         self.source.qmp.call("migrate-continue", state="pre-switchover")
 
     def arrive(self, *states, seconds=90):
         """Waits for the end; from then on the guest is asked at the destination."""
-        info = self.wait("completed", seconds=seconds)
+        self.wait("completed", seconds=seconds)
         states = states or ("running",)
         wait_until(
             f"{self.target.name} is {states}",
@@ -84,7 +102,17 @@ class Migration:
             [self.target.qemu],
         )
         self.guest.machine = self.target
-        return info
+        return self.info()
+
+    def finish(self):
+        """Waits for the end, leaves the source and says how it went."""
+        info = self.arrive()
+        print(
+            f"# {self.source.name} to {self.target.name}: {info['total-time']} ms,"
+            f" {info['ram']['dirty-sync-count']} rounds, stood {self.blackout_ms():.0f} ms",
+            flush=True,
+        )
+        self.leave()
 
     def blackout_ms(self):
         """From the stop of the source to the start of the destination, by the host's clock."""
@@ -109,6 +137,7 @@ class Migration:
             [self.source.qemu],
         )
         self.target.kill()
+        self.calm()
 
 
 def event_us(qmp, name):
@@ -118,18 +147,6 @@ def event_us(qmp, name):
     if not times:
         raise Failure(f"no event {name} among {qmp.events}")
     return times[-1]["seconds"] * 1000000 + times[-1]["microseconds"]
-
-
-def migrate(guest, *nics, **options):
-    """Moves a guest and ends the QEMU that it left; says how it went."""
-    migration = Migration(guest, *nics).go(**options)
-    info = migration.arrive()
-    print(
-        f"# {guest.name} to {migration.target.name}: {info['total-time']} ms,"
-        f" {info['ram']['dirty-sync-count']} rounds, stood {migration.blackout_ms():.0f} ms",
-        flush=True,
-    )
-    migration.leave()
 
 
 def different_pages(one, other):
