@@ -10,7 +10,7 @@ import sys
 import time
 
 from ferry.machine import Nic
-from ferry.process import Failure, wait_until
+from ferry.process import wait_until
 from ferry.story import tell
 from ferry.traffic import Datagrams, Stream, datagrams, expect, flowing, mean_frame, stream
 
@@ -140,13 +140,6 @@ def story(s):
                 flowing(daemon, "vm1")
                 vm2.need(f"guestio queues eth0 {queues}")
             flow.finish()
-    with s.check("QEMU refuses to migrate a guest whose pages ferryd does not log"):
-        try:
-            vm1.qmp.call("migrate", uri="exec:cat >/dev/null")
-        except Failure as refusal:
-            expect("Migration disabled" in str(refusal), str(refusal))
-        else:
-            raise Failure("the migration was started")
     with s.check("a guest reboots in the middle of a stream and comes back"):
         Stream(vm1, vm2, "10.0.0.2", seconds=30)
         flowing(daemon, "vm1")
