@@ -19,7 +19,8 @@ fwd_create(const struct fwd_opts *opts, struct fwd **out)
 	f->worker = opts->worker;
 	f->n = 0;
 	f->busy_known = false;
-	f->work = 0;
+	f->work = f->turn_work = f->look_work = 0;
+	f->next = f->busy_next = 0;
 	f->patient = f->flooding = false;
 	f->n_groups = 0;
 	memset(f->group_of, 0, sizeof(f->group_of));
@@ -144,29 +145,62 @@ views_load(struct fwd *f)
 /* Rings that are few are all looked at in every turn; of many, most are quiet. */
 #define RINGS_FEW 16
 
+/* A turn is what others wait for: many rings of large frames are served in several. */
+static inline bool
+turn_spent(const struct fwd *f)
+{
+	return f->work - f->turn_work >= FWD_TURN_WORK;
+}
+
+static void
+busy_note(struct fwd *f, uint32_t ring)
+{
+	if (f->n_busy < FWD_BUSY)
+		f->busy[f->n_busy] = (uint16_t)ring;
+	f->n_busy++;
+}
+
+/* Looks at all rings, in as many turns as that takes; a new view meanwhile moves some of them. */
 static void
 rings_turn_all(struct fwd *f, struct fwd_turn *out)
 {
 	const struct swdev_ring **rings = f->rings->workers[f->worker].rings;
 	uint32_t n = f->rings->workers[f->worker].n;
 
-	f->n_busy = 0;
-	for (uint32_t i = 0; i < n; i++) {
+	if (f->next == 0) {
+		f->n_busy = 0;
+		f->version = f->rings->version;
+	}
+	for (; f->next < n && !turn_spent(f); f->next++) {
 		bool left = false;
-		uint32_t frames = ring_turn(f, rings[i], &left);
+		uint32_t frames = ring_turn(f, rings[f->next], &left);
 
 		out->frames += frames;
 		out->left |= left;
-		if (unlikely(frames > 0 || left)) {
-			if (f->n_busy < FWD_BUSY)
-				f->busy[f->n_busy] = (uint16_t)i;
-			f->n_busy++;
-		}
+		if (unlikely(frames > 0 || left))
+			busy_note(f, f->next);
 	}
+	if (unlikely(f->next < n)) {
+		out->left = true;
+		return;
+	}
+	f->next = 0;
 	/* More busy ones than can be kept are all served in the same way. */
-	f->busy_known = n > RINGS_FEW && f->n_busy <= FWD_BUSY;
-	f->work = 0;
-	f->version = f->rings->version;
+	f->busy_known = n > RINGS_FEW && f->n_busy <= FWD_BUSY && f->version == f->rings->version;
+	f->look_work = f->work;
+}
+
+static void
+rings_turn_busy(struct fwd *f, struct fwd_turn *out)
+{
+	const struct swdev_ring **rings = f->rings->workers[f->worker].rings;
+
+	f->work += f->n_busy * FWD_LOOK_WORK;
+	for (uint32_t i = 0; i < f->n_busy && !turn_spent(f); i++) {
+		if (f->busy_next >= f->n_busy)
+			f->busy_next = 0;
+		out->frames += ring_turn(f, rings[f->busy[f->busy_next++]], &out->left);
+	}
 }
 
 /*
@@ -178,12 +212,10 @@ rings_turn_all(struct fwd *f, struct fwd_turn *out)
 static void
 rings_turn(struct fwd *f, struct fwd_turn *out)
 {
-	const struct swdev_ring **rings = f->rings->workers[f->worker].rings;
-
-	if (f->busy_known && f->work < FWD_QUIET_WORK && f->version == f->rings->version) {
-		f->work += f->n_busy * FWD_LOOK_WORK;
-		for (uint32_t i = 0; i < f->n_busy; i++)
-			out->frames += ring_turn(f, rings[f->busy[i]], &out->left);
+	f->turn_work = f->work;
+	if (f->next == 0 && f->busy_known && f->work - f->look_work < FWD_QUIET_WORK &&
+	    f->version == f->rings->version) {
+		rings_turn_busy(f, out);
 		if (out->frames > 0)
 			return;
 	}

@@ -3,6 +3,7 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
+#include <rte_tcp.h>
 #include <string.h>
 
 #define GROUP_BIT    0x010000000000ULL
@@ -29,14 +30,29 @@ tagged(const struct fwd_frame *fr)
 	return unlikely(type == RTE_BE16(RTE_ETHER_TYPE_VLAN)) && fr->len >= RTE_ETHER_HDR_LEN + 4;
 }
 
-/* Bytes on the wire of the longest frame that comes of this one. */
-static uint32_t
+/* A byte of the frame, in the snapshot or behind it, where the guest may change it once more. */
+static uint8_t
+byte_at(const struct fwd_frame *fr, uint32_t off)
+{
+	const struct vring_seg *s = fr->segs;
+
+	if (off < fr->snap_len)
+		return fr->snap[off];
+	off += fr->seg_off - fr->snap_len;
+	for (; off >= s->len; s++)
+		off -= s->len;
+	return s->host[off];
+}
+
+/* Bytes on the wire of the longest frame that comes of this one; without a TCP header, all. */
+static __rte_noinline uint32_t
 segment_len(const struct fwd_frame *fr)
 {
-	uint32_t tcp = fr->vnet.csum_start;
-	uint32_t doff = tcp + 12 < fr->snap_len ? (fr->snap[tcp + 12] >> 4) * 4 : 20;
+	uint32_t data_off = fr->vnet.csum_start + offsetof(struct rte_tcp_hdr, data_off);
 
-	return tcp + doff + fr->vnet.gso_size;
+	if (data_off >= fr->len)
+		return fr->len;
+	return fr->vnet.csum_start + (byte_at(fr, data_off) >> 4) * 4u + fr->vnet.gso_size;
 }
 
 static inline bool

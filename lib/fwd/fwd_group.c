@@ -221,6 +221,7 @@ flood(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 	if (n == 0)
 		return;
 	f->flooding = true;
+	f->blamed = 0;
 	for (uint32_t i = 0; i < f->ports->n_list; i++) {
 		const struct port_live *to = f->ports->ports[f->ports->list[i]];
 

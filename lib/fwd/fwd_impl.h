@@ -15,6 +15,7 @@
 #define FWD_BURST      32
 #define FWD_BYTES      (256 * 1024) /* a burst ends past so many, so that a turn stays short */
 #define FWD_BUSY       64           /* rings served often while others are looked at now and then */
+#define FWD_TURN_WORK  (1 << 20)    /* a turn ends past so much: the next goes on where it ended */
 #define FWD_QUIET_WORK (1 << 20)    /* between two looks at all rings: frames in, and out again */
 #define FWD_LOOK_WORK  1024         /* what a look at a ring costs, in bytes copied */
 #define FWD_FRAME_WORK 256          /* likewise a frame, beside its bytes */
@@ -79,7 +80,11 @@ struct fwd {
 	/* Rings of the view that had chains when all were looked at; see rings_turn(). */
 	uint64_t version;                     /* of that view */
 	bool busy_known;
-	uint64_t work;                        /* since then */
+	uint64_t work;                        /* in all */
+	uint64_t turn_work;                   /* as it was when the turn began */
+	uint64_t look_work;                   /* as it was when all rings had been looked at */
+	uint32_t next;                        /* where looking at all goes on; 0: it begins */
+	uint32_t busy_next;                   /* likewise among the busy ones */
 	uint32_t n_busy;
 	uint16_t busy[FWD_BUSY];
 
@@ -91,6 +96,7 @@ struct fwd {
 	bool even;                            /* no frame is dropped, all go to one group */
 	bool patient;                         /* what finds no buffer is not dropped: it waits */
 	bool flooding;                        /* copies are handed out to all ports */
+	uint32_t blamed;                      /* flooded frames whose bad headers were counted */
 	uint64_t bytes;                       /* of all of them */
 	struct fwd_frame frames[FWD_BURST];
 	uint16_t n_groups;

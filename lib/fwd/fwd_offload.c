@@ -193,6 +193,17 @@ complete(struct fwd *f, const struct fwd_frame *fr, struct stats_lane *to, fwd_p
 	fn(arg, &part);
 }
 
+/* It is the sender's fault: once, however many receivers the frame was for. */
+static void
+blame(struct fwd *f, const struct fwd_frame *fr)
+{
+	uint32_t bit = f->flooding ? 1u << (fr - f->frames) : 0;
+
+	if ((f->blamed & bit) == 0)
+		stats_drop(f->lane, DROP_BAD_HDR, 1);
+	f->blamed |= bit;
+}
+
 void
 fwd_offload(struct fwd *f, const struct fwd_frame *fr, uint8_t takes, struct stats_lane *to,
 	    fwd_part_fn *fn, void *arg)
@@ -204,7 +215,7 @@ fwd_offload(struct fwd *f, const struct fwd_frame *fr, uint8_t takes, struct sta
 		complete(f, fr, to, fn, arg);
 	else if (!layout_find(fr, f->whole, &l) || l.payload == fr->len ||
 		 fr->len - l.payload > PARTS_MAX * (uint32_t)fr->vnet.gso_size)
-		stats_drop(f->lane, DROP_BAD_HDR, 1);
+		blame(f, fr);
 	else
 		segment(f, fr, &l, takes, to, fn, arg);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Many rings on one worker: those that are quiet are looked at now and then, and nobody waits long. */
 #include "fwd_rig.h"
+#include "fwd_impl.h"
 
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@
 #define N_FLOWS   (N_PORTS * PAIRS)   /* one a transmit ring; those of port 0 are silent */
 #define BURST     32
 #define TURNS_MAX 64                  /* of a sender of small frames, until all rings are looked at */
+#define LARGE     1400
 #define WAITED    8                   /* more turns than that: quiet rings are really left alone */
 
 static struct rig rig;
@@ -35,16 +37,16 @@ create(bool packed)
 
 /* Offers frames on the ring of a flow, as many as it has room for. */
 static void
-offer(uint32_t flow, uint32_t n)
+offer_len(uint32_t flow, uint32_t n, uint32_t len)
 {
 	struct vmm_guest *g = rig.sides[flow / PAIRS].g;
-	uint8_t bytes[VMM_FRAME_UDP_MIN + BURST];
+	uint8_t bytes[LARGE + BURST];
 
 	CHECK(vmm_guest_reclaim(g) >= 0);
 	for (; n > 0; n--) {
 		struct vmm_frame f = {
 			.flow = flow, .seq = flows[flow].sent,
-			.len = VMM_FRAME_UDP_MIN + (uint32_t)(flows[flow].sent % BURST),
+			.len = len + (uint32_t)(flows[flow].sent % BURST),
 		};
 
 		memcpy(f.dst, rig_mac(&rig, 0), 6);
@@ -55,6 +57,12 @@ offer(uint32_t flow, uint32_t n)
 		flows[flow].sent++;
 	}
 	CHECK(vmm_guest_flush(g) == 0);
+}
+
+static void
+offer(uint32_t flow, uint32_t n)
+{
+	offer_len(flow, n, VMM_FRAME_UDP_MIN);
 }
 
 /* One turn of the worker; what it brought is next in its flow. */
@@ -178,9 +186,50 @@ changing(bool packed, unsigned int seed)
 	end();
 }
 
+static uint64_t
+taken(uint32_t flow)
+{
+	struct vdev_ring_stats s;
+
+	CHECK(vdev_stats(rig.sides[flow / PAIRS].dev, (uint16_t)(2 * (flow % PAIRS) + 1), &s) == 0);
+	return s.chains;
+}
+
+/*
+ * Rings that all send large frames are more than a turn's work: it ends, the next one goes on where
+ * it ended, and in the long run each ring is served as often as any other.
+ */
+static void
+bounded(bool packed)
+{
+	const uint32_t most = FWD_TURN_WORK / (LARGE + FWD_FRAME_WORK) + 1 + BURST;
+	const uint32_t turns = 120, all = (N_FLOWS - PAIRS) * BURST;
+	uint64_t least = UINT64_MAX, highest = 0;
+
+	create(packed);
+	for (uint32_t t = 0; t < turns; t++) {
+		struct fwd_turn turn;
+
+		for (uint32_t flow = PAIRS; flow < N_FLOWS; flow++)
+			offer_len(flow, 2 * BURST, LARGE);
+		fwd_turn(rig.bed.fwds[0], &turn);
+		CHECK(turn.frames > BURST && turn.frames <= most && most < all);
+		while (rig_recv(&rig, 0, NULL) > 0)
+			;
+	}
+	for (uint32_t flow = PAIRS; flow < N_FLOWS; flow++) {
+		least = RTE_MIN(least, taken(flow));
+		highest = RTE_MAX(highest, taken(flow));
+	}
+	CHECK(least > 0 && highest - least <= 2 * BURST);
+	rig_destroy(&rig);
+}
+
 void
 fwd_busy_stories(void)
 {
+	bounded(false);
+	bounded(true);
 	alone();
 	starting(false);
 	starting(true);
