@@ -131,6 +131,7 @@ migration_look(void *arg, uint16_t number, struct migration_look *out)
 	struct ferryd *d = arg;
 	struct port *p = port_by_number(d->ports, number);
 	struct port_log_info log;
+	struct stats_lane lane;
 
 	if (p == NULL)
 		return;
@@ -139,6 +140,11 @@ migration_look(void *arg, uint16_t number, struct migration_look *out)
 	out->first_transmit = log.first_transmit;
 	out->pages = log.pages;
 	out->rounds = log.rounds;
+	port_stats(p, &lane);
+	out->parked = lane.counts[COUNT_PARKED];
+	out->delivered = lane.counts[COUNT_UNPARKED] + lane.counts[COUNT_PARK_KNOWN];
+	out->dropped = lane.drops[DROP_PARK_FULL] + lane.drops[DROP_PARK_TIMEOUT] +
+		       lane.drops[DROP_PARK_PEER];
 }
 
 static void

@@ -71,7 +71,10 @@ address_moving(void *arg, uint16_t from, uint16_t to)
 {
 	struct ferryd *d = arg;
 
-	return park_learned(d->parks, from, to);
+	if (park_learned(d->parks, from, to))
+		return true;
+	migrations_heard(d->migrations, from);
+	return false;
 }
 
 void

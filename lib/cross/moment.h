@@ -33,7 +33,7 @@
 	X(ANNOUNCED,      "announced",      "address of the guest announced", "mac") \
 	X(RELEASED,       "released",       "guest found: parked frames begin to go out", "") \
 	X(OUT,            "out",            "parked frames are out", "frames") \
-	X(DROPPED,        "dropped",        "parked frames dropped by the time-out", "frames")
+	X(DROPPED,        "dropped",        "guest was not found in time: parked frames go", "")
 
 enum moment {
 #define X(id, name, text, value) MOMENT_##id,

@@ -30,15 +30,6 @@ look_merge(struct migration_look *last, const struct migration_look *now)
 	last->dropped = now->dropped;
 }
 
-static bool
-has(const struct migration *m, enum moment moment, uint64_t since)
-{
-	for (uint32_t i = 0; i < m->n_moments; i++)
-		if (m->moments[i].moment == moment && m->moments[i].tsc >= since)
-			return true;
-	return false;
-}
-
 static void
 first_add(struct migration *m, enum moment moment, uint64_t tsc)
 {
@@ -46,7 +37,7 @@ first_add(struct migration *m, enum moment moment, uint64_t tsc)
 	struct migration_story s;
 
 	migration_story(m, &s);
-	if (tsc != 0 && tsc >= s.started && !has(m, moment, s.started))
+	if (tsc != 0 && tsc >= s.started && !record_has(m, moment, s.started))
 		record_add(m, &mo);
 }
 
@@ -54,18 +45,15 @@ first_add(struct migration *m, enum moment moment, uint64_t tsc)
 static void
 records_update(struct migrations *ms, struct history *h, uint64_t tsc)
 {
-	struct migration *m;
+	struct migration *m = history_newest(h), *out = history_outgoing(h);
 
-	for (uint32_t i = 0; i < h->n && i < MIGRATION_KEEP; i++) {
-		m = h->kept[(h->n - 1 - i) % MIGRATION_KEEP];
-		m->now = h->last;
-		m->looked = tsc;
-		if (!m->incoming)
-			break;
-	}
-	m = history_newest(h);
-	if (m != NULL)
-		m->n_lost = event_lost(ms->opts.cross) - h->n_lost;
+	if (m == NULL)
+		return;
+	m->now = h->last;
+	m->looked = tsc;
+	m->n_lost = event_lost(ms->opts.cross) - h->n_lost;
+	if (out != NULL)
+		out->now = h->last;
 }
 
 static void
@@ -102,8 +90,40 @@ awaits_first(const struct migrations *ms, const struct history *h)
 		return false;
 	migration_story(h->starting, &s);
 	return rte_rdtsc() - s.started < FIRST_S * ms->opts.hz &&
-	       !(has(h->starting, MOMENT_FIRST_RECEIVE, s.started) &&
-		 has(h->starting, MOMENT_FIRST_TRANSMIT, s.started));
+	       !(record_has(h->starting, MOMENT_FIRST_RECEIVE, s.started) &&
+		 record_has(h->starting, MOMENT_FIRST_TRANSMIT, s.started));
+}
+
+static bool
+wanted(const struct migrations *ms, const struct history *h)
+{
+	return logs(h) || awaits_first(ms, h) || h->due != NULL;
+}
+
+static void
+news(struct migrations *ms, uint16_t port, struct history *h, struct migration *m)
+{
+	struct migration_story s;
+
+	migration_story(m, &s);
+	m->told = s.state;
+	h->due = NULL;
+	if (ms->opts.news != NULL)
+		ms->opts.news(ms->opts.arg, port, m);
+}
+
+/* Workers count what they drop after they were told to: the news have to wait for that. */
+static void
+news_judge(struct migrations *ms, uint16_t port, struct history *h, struct migration *m,
+	   enum moment moment)
+{
+	struct migration_story s;
+
+	migration_story(m, &s);
+	if (moment == MOMENT_DROPPED)
+		h->due = m;
+	else if (moment == MOMENT_OUT || s.state != m->told)
+		news(ms, port, h, m);
 }
 
 static void
@@ -115,12 +135,14 @@ on_timer(void *arg)
 	for (uint16_t i = 0; i < PORT_MAX; i++) {
 		struct history *h = ms->ports[i];
 
-		if (h == NULL || (!logs(h) && !awaits_first(ms, h)))
+		if (h == NULL || !wanted(ms, h))
 			continue;
 		more = true;
 		look(ms, i, h);
 		if (logs(h))
 			history_sample(h, history_newest(h)->looked, false);
+		if (h->due != NULL)
+			news(ms, i, h, h->due);
 	}
 	if (more)
 		return;
@@ -132,22 +154,9 @@ on_timer(void *arg)
 static void
 timer_want(struct migrations *ms, const struct history *h)
 {
-	if (ms->timer == NULL && (logs(h) || awaits_first(ms, h)) &&
+	if (ms->timer == NULL && wanted(ms, h) &&
 	    loop_timer(ms->opts.loop, LOOK_US, on_timer, ms, &ms->timer) < 0)
 		ms->timer = NULL;
-}
-
-static void
-news(struct migrations *ms, uint16_t port, struct migration *m, enum moment moment)
-{
-	struct migration_story s;
-
-	migration_story(m, &s);
-	if (s.state == m->told && moment != MOMENT_OUT && moment != MOMENT_DROPPED)
-		return;
-	m->told = s.state;
-	if (ms->opts.news != NULL)
-		ms->opts.news(ms->opts.arg, port, m);
 }
 
 /* What many rings tell in a row, or what changes no counter, is worth no look. */
@@ -165,24 +174,14 @@ worth_a_look(const struct history *h, enum moment moment)
 }
 
 static void
-on_moment(void *arg, const struct event *ev)
+take(struct migrations *ms, uint16_t port, struct history *h, struct migration_moment mo)
 {
-	const struct migration_moment mo = {
-		.moment = (enum moment)ev->reason, .tsc = ev->values[0], .value = ev->values[1],
-	};
-	struct migrations *ms = arg;
 	struct migration *m;
-	struct history *h;
 
-	if (ev->port >= PORT_MAX)
-		return;
-	if (ms->ports[ev->port] == NULL)
-		ms->ports[ev->port] = calloc(1, sizeof(*h));
-	h = ms->ports[ev->port];
-	if (h == NULL)
-		return;
 	if (worth_a_look(h, mo.moment))
-		look(ms, ev->port, h);
+		look(ms, port, h);
+	if (mo.moment == MOMENT_OUT && history_outgoing(h) != NULL)
+		mo.value = h->last.delivered - history_outgoing(h)->before.delivered;
 	m = history_take(ms, h, &mo);
 	if (m == NULL)
 		return;
@@ -190,8 +189,38 @@ on_moment(void *arg, const struct event *ev)
 	if (m == history_newest(h) && (mo.moment == MOMENT_STOP || mo.moment == MOMENT_BASE ||
 				       mo.moment == MOMENT_LOG_OFF))
 		history_sample(h, mo.tsc, true);
+	news_judge(ms, port, h, m, mo.moment);
 	timer_want(ms, h);
-	news(ms, ev->port, m, mo.moment);
+}
+
+static void
+on_moment(void *arg, const struct event *ev)
+{
+	const struct migration_moment mo = {
+		.moment = (enum moment)ev->reason, .tsc = ev->values[0], .value = ev->values[1],
+	};
+	struct migrations *ms = arg;
+
+	if (ev->port >= PORT_MAX)
+		return;
+	if (ms->ports[ev->port] == NULL)
+		ms->ports[ev->port] = calloc(1, sizeof(struct history));
+	if (ms->ports[ev->port] != NULL)
+		take(ms, ev->port, ms->ports[ev->port], mo);
+}
+
+void
+migrations_heard(struct migrations *ms, uint16_t port)
+{
+	const struct migration_moment mo = { .moment = MOMENT_RELEASED, .tsc = rte_rdtsc() };
+	struct history *h = ms->ports[port];
+	struct migration_story s;
+
+	if (h == NULL || history_outgoing(h) == NULL)
+		return;
+	migration_story(history_outgoing(h), &s);
+	if (s.stopped && s.released == 0)
+		take(ms, port, h, mo);
 }
 
 int

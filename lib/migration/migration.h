@@ -127,6 +127,12 @@ void migrations_destroy(struct migrations *ms);
 /** Forgets what happened to a port: call it when the port goes. */
 void migrations_port_del(struct migrations *ms, uint16_t port);
 
+/**
+ * An address that stood on a port was seen elsewhere: tells so of the guest that has left it, where
+ * nobody parks its frames and says it better.
+ */
+void migrations_heard(struct migrations *ms, uint16_t port);
+
 /** Looks at a port now, so that its last record is up to date. */
 void migrations_look(struct migrations *ms, uint16_t port);
 

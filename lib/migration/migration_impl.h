@@ -18,6 +18,7 @@
 struct history {
 	uint32_t n;                   /* records so far */
 	struct migration *kept[MIGRATION_KEEP]; /* number N at (N - 1) % MIGRATION_KEEP */
+	struct migration *due;        /* record that news are to be told of at the next look; NULL */
 	struct migration *starting;   /* record of the last start of the rings; NULL: it has none */
 	bool started;                 /* the front-end of now has started rings before */
 	struct migration_moment announced; /* not yet of a record; its time is 0: none */
@@ -46,6 +47,11 @@ struct migration *history_take(struct migrations *ms, struct history *h,
 			       const struct migration_moment *mo);
 /* Adds a moment in the order of time. */
 void record_add(struct migration *m, const struct migration_moment *mo);
+
+/* Whether it has such a moment since then. */
+bool record_has(const struct migration *m, enum moment moment, uint64_t since);
+/* The last one of a guest that has left or wants to; NULL: there is none. */
+struct migration *history_outgoing(const struct history *h);
 
 /* sample */
 

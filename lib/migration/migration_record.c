@@ -38,6 +38,14 @@ record_find(const struct migration *m, enum moment moment)
 	return m->n_moments;
 }
 
+bool
+record_has(const struct migration *m, enum moment moment, uint64_t since)
+{
+	uint32_t i = record_find(m, moment);
+
+	return i < m->n_moments && m->moments[i].tsc >= since;
+}
+
 /* Adds a moment in place of those of its kind since `since`. */
 static void
 record_put(struct migration *m, const struct migration_moment *mo, uint64_t since)
@@ -60,9 +68,11 @@ record_new(struct migrations *ms, struct history *h, const struct migration_mome
 
 	if (m == NULL)
 		return NULL;
-	free(*slot);
 	if (h->starting == *slot)
 		h->starting = NULL;
+	if (h->due == *slot)
+		h->due = NULL;
+	free(*slot);
 	*slot = m;
 	m->number = ++h->n;
 	m->incoming = incoming;
@@ -90,8 +100,8 @@ leaving(const struct history *h, struct migration_story *s)
 	return s->state == MIGRATION_LOGGING || s->state == MIGRATION_STOPPED ? m : NULL;
 }
 
-static struct migration *
-newest_outgoing(const struct history *h)
+struct migration *
+history_outgoing(const struct history *h)
 {
 	for (uint32_t i = 0; i < h->n && i < MIGRATION_KEEP; i++) {
 		struct migration *m = h->kept[(h->n - 1 - i) % MIGRATION_KEEP];
@@ -131,12 +141,14 @@ take_stop(struct history *h, const struct migration_moment *mo)
 static struct migration *
 take_parking(struct history *h, const struct migration_moment *mo)
 {
-	struct migration *m = newest_outgoing(h);
+	struct migration *m = history_outgoing(h);
 	struct migration_story s;
 
 	if (m == NULL)
 		return NULL;
 	migration_story(m, &s);
+	if (mo->moment == MOMENT_RELEASED && (s.stop == 0 || record_has(m, MOMENT_RELEASED, s.stop)))
+		return NULL;
 	record_put(m, mo, mo->moment == MOMENT_PARKED_LAST ? s.stop : UINT64_MAX);
 	return m;
 }

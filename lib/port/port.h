@@ -140,6 +140,9 @@ struct port_log_info {
 
 void port_log_info(struct port *p, struct port_log_info *out);
 
+/** Adds up a port's counters. */
+void port_stats(const struct port *p, struct stats_lane *out);
+
 /** Whether there is anybody behind the port: a front-end, or a link. */
 bool port_connected(struct port *p);
 

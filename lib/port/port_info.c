@@ -78,6 +78,12 @@ port_connected(struct port *p)
 }
 
 void
+port_stats(const struct port *p, struct stats_lane *out)
+{
+	stats_fold(p->stats, out);
+}
+
+void
 port_info(struct port *p, struct port_info *out)
 {
 	memset(out, 0, sizeof(*out));

@@ -98,7 +98,22 @@ counter_of(const char *name)
 	return NULL;
 }
 
-/* Plays "US:MOMENT[=VALUE]" and "look:COUNTER=VALUE", in microseconds after `begin`. */
+/* Turns the loop until `n` more looks have been taken, or some seconds are over. */
+static void
+looks_wait(uint32_t n)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	uint32_t from = rig.n_looks;
+
+	for (int i = 0; i < 4000 && rig.n_looks - from < n; i++) {
+		event_base_loop(loop_base(rig.loop), EVLOOP_NONBLOCK);
+		nanosleep(&pause, NULL);
+	}
+	CHECK(rig.n_looks - from >= n);
+}
+
+/* Plays "US:MOMENT[=VALUE]", in microseconds after `begin`, "look:COUNTER=VALUE", "tick" until the
+ * port was looked at once more. */
 static void
 play(const char *script, uint64_t begin)
 {
@@ -108,6 +123,10 @@ play(const char *script, uint64_t begin)
 		char name[32] = "";
 		unsigned long long us, value = 0;
 
+		if (strcmp(word, "tick") == 0) {
+			looks_wait(1);
+			continue;
+		}
 		if (sscanf(word, "look:%31[a-z]=%llu", name, &value) == 2) {
 			*counter_of(name) = value;
 			continue;
@@ -118,6 +137,15 @@ play(const char *script, uint64_t begin)
 		events_run();
 	}
 	free(text);
+}
+
+static void
+moment_print(const struct migration *m, const struct migration_moment *mo, FILE *f)
+{
+	fprintf(f, " %llu:%s", (unsigned long long)migration_us(m, mo->tsc),
+		moment_names[mo->moment]);
+	if (mo->moment == MOMENT_OUT)
+		fprintf(f, "=%llu", (unsigned long long)mo->value);
 }
 
 /* "1 out completed 0:log_base 10:log_on; verdict | 2 in ..." */
@@ -132,8 +160,7 @@ record_print(const struct migration *m, FILE *f)
 	fprintf(f, "%u %s %s", m->number, m->incoming ? "in" : "out",
 		migration_state_names[s.state]);
 	for (uint32_t i = 0; i < m->n_moments; i++)
-		fprintf(f, " %llu:%s", (unsigned long long)migration_us(m, m->moments[i].tsc),
-			moment_names[m->moments[i].moment]);
+		moment_print(m, &m->moments[i], f);
 	fprintf(f, "; %s", verdict);
 }
 
@@ -168,11 +195,11 @@ static const struct {
 	  LOG STOP "500500:parked_first look:parked=624 812300:parked_last 812400:released "
 	  "look:delivered=624 812900:out=624 900000:disconnected",
 	  "1 out completed " LOGGED STOPPED "500500:parked_first 812300:parked_last 812400:released "
-	  "812900:out 900000:disconnected; blackout 312.4 ms, parked 624, delivered 624, dropped 0",
+	  "812900:out=624 900000:disconnected; blackout 312.4 ms, parked 624, delivered 624, dropped 0",
 	  "1 logging, 1 stopped, 1 completed, 1 completed" },
 	{ "complete, the source ends before the guest is heard of",
 	  LOG STOP "600000:disconnected 700000:released 700001:out",
-	  "1 out completed " LOGGED STOPPED "600000:disconnected 700000:released 700001:out; "
+	  "1 out completed " LOGGED STOPPED "600000:disconnected 700000:released 700001:out=0; "
 	  "blackout 200.0 ms, parked 0, delivered 0, dropped 0",
 	  "1 logging, 1 stopped, 1 completed, 1 completed" },
 	{ "complete, never heard of, nothing was parked",
@@ -199,7 +226,7 @@ static const struct {
 	{ "the destination fails, the source goes on, then stops to log",
 	  LOG STOP "look:parked=9 700000:started=77 700010:ready 700020:ready=1 700030:released "
 	  "look:delivered=9 700040:out=9 700050:log_base 800000:log_off",
-	  "1 out resumed " LOGGED STOPPED "700000:started 700020:ready 700030:released 700040:out "
+	  "1 out resumed " LOGGED STOPPED "700000:started 700020:ready 700030:released 700040:out=9 "
 	  "700050:log_base 800000:log_off; "
 	  "resumed here, blackout 200.0 ms, parked 9, delivered 9, dropped 0",
 	  "1 logging, 1 stopped, 1 logging, 1 logging, 1 resumed" },
@@ -224,15 +251,20 @@ static const struct {
 	  "front-end vanished, blackout none, parked 0, delivered 0, dropped 0",
 	  "1 logging, 1 killed" },
 	{ "left, and nobody has heard of it in time",
-	  LOG STOP "look:parked=3 600000:disconnected look:dropped=3 900000:dropped=3",
+	  LOG STOP "look:parked=3 600000:disconnected 900000:dropped look:dropped=3 tick",
 	  "1 out expired " LOGGED STOPPED "600000:disconnected 900000:dropped; "
 	  "not heard of elsewhere, blackout unknown, parked 3, delivered 0, dropped 3",
 	  "1 logging, 1 stopped, 1 completed, 1 expired" },
 	{ "timed out, and then it goes on here",
-	  LOG STOP "look:dropped=3 600000:dropped=3 700000:started=4 710000:log_off",
+	  LOG STOP "600000:dropped look:dropped=3 tick 700000:started=4 710000:log_off",
 	  "1 out resumed " LOGGED STOPPED "600000:dropped 700000:started 710000:log_off; "
 	  "resumed here, blackout 200.0 ms, parked 0, delivered 0, dropped 3",
 	  "1 logging, 1 stopped, 1 expired, 1 logging, 1 resumed" },
+	{ "frames that go out are counted, whoever tells",
+	  LOG STOP "600000:released look:delivered=5 700000:out",
+	  "1 out completed " LOGGED STOPPED "600000:released 700000:out=5; "
+	  "blackout 100.0 ms, parked 0, delivered 5, dropped 0",
+	  "1 logging, 1 stopped, 1 completed, 1 completed" },
 	{ "arrives at a position, announced after",
 	  "0:started=300 100:ready 250:ready=1 900:announced=5 1000:announced=5",
 	  "1 in arrived 0:started 250:ready 900:announced; "
@@ -251,17 +283,17 @@ static const struct {
 	  LOG STOP "look:parked=2 700000:released look:delivered=2 700010:out=2 710000:disconnected "
 	  "2000000:started=900 2000010:ready 3000000:log_base 3000001:log_on 3500000:stop "
 	  "look:parked=7 3600000:released look:delivered=7 3600100:out=5",
-	  "1 out completed " LOGGED STOPPED "700000:released 700010:out 710000:disconnected; "
+	  "1 out completed " LOGGED STOPPED "700000:released 700010:out=2 710000:disconnected; "
 	  "blackout 200.0 ms, parked 2, delivered 2, dropped 0 | "
 	  "2 in arrived 0:started 10:ready; "
 	  "rings started in 0.0 ms, first receive never, first transmit never, announced never | "
-	  "3 out completed 0:log_base 1:log_on 500000:stop 600000:released 600100:out; "
+	  "3 out completed 0:log_base 1:log_on 500000:stop 600000:released 600100:out=5; "
 	  "blackout 100.0 ms, parked 5, delivered 5, dropped 0",
 	  "1 logging, 1 stopped, 1 completed, 1 completed, 2 arrived, 3 logging, 3 stopped, "
 	  "3 completed, 3 completed" },
 	{ "ping-pong on one connection: frames of before go out to who comes back",
 	  LOG STOP "look:parked=2 700000:released 800000:started=9 look:delivered=2 800010:out=2",
-	  "1 out completed " LOGGED STOPPED "700000:released 800010:out; "
+	  "1 out completed " LOGGED STOPPED "700000:released 800010:out=2; "
 	  "blackout 200.0 ms, parked 2, delivered 2, dropped 0 | "
 	  "2 in arrived 0:started; "
 	  "rings started in one step, first receive never, first transmit never, announced never",
@@ -291,6 +323,29 @@ stories(void)
 		free(text);
 		rig_stop();
 	}
+}
+
+/* Who does not park hears of the guest only by its address; once is enough. */
+static void
+heard(void)
+{
+	const struct migration *m;
+	struct migration_story s;
+	uint32_t iter = 0;
+
+	rig_start();
+	migrations_heard(rig.ms, PORT);
+	play("0:log_base 100:log_on", rte_rdtsc() - HZ);
+	migrations_heard(rig.ms, PORT);
+	m = migrations_next(rig.ms, PORT, &iter);
+	CHECK(m->n_moments == 2);
+	play("500000:stop 500100:base 600000:disconnected", rte_rdtsc() - HZ);
+	migrations_heard(rig.ms, PORT);
+	migrations_heard(rig.ms, PORT);
+	migration_story(m, &s);
+	CHECK(m->n_moments == 6 && m->moments[5].moment == MOMENT_RELEASED);
+	CHECK(s.state == MIGRATION_COMPLETED && migration_blackout_us(m) > 0);
+	rig_stop();
 }
 
 static void
@@ -366,20 +421,6 @@ lost(void)
 	m = migrations_next(rig.ms, PORT, &iter);
 	CHECK(m != NULL && m->n_lost == 0);
 	rig_stop();
-}
-
-/* Turns the loop until `n` more looks have been taken, or some seconds are over. */
-static void
-looks_wait(uint32_t n)
-{
-	const struct timespec pause = { .tv_nsec = 5000000 };
-	uint32_t from = rig.n_looks;
-
-	for (int i = 0; i < 4000 && rig.n_looks - from < n; i++) {
-		event_base_loop(loop_base(rig.loop), EVLOOP_NONBLOCK);
-		nanosleep(&pause, NULL);
-	}
-	CHECK(rig.n_looks - from >= n);
 }
 
 static void
@@ -505,6 +546,7 @@ int
 main(void)
 {
 	stories();
+	heard();
 	progress();
 	bounds();
 	lost();
