@@ -146,6 +146,9 @@ void port_stats(const struct port *p, struct stats_lane *out);
 /** Whether there is anybody behind the port: a front-end, or a link. */
 bool port_connected(struct port *p);
 
+/** Its counters, of all workers. */
+void port_stats(const struct port *p, struct stats_lane *out);
+
 /** Large: not for a small stack. */
 void port_info(struct port *p, struct port_info *out);
 

@@ -24,30 +24,13 @@ struct worker_look {
 };
 
 struct rates {
-	struct loop *loop;
 	struct ports *ports;
 	struct worker_set *workers;
-	struct loop_watch *timer;  /* NULL: nobody asks */
-	uint64_t asked_ns;
-	struct port_info info;     /* too large for a stack */
+	struct loop_watch *timer;
 	const struct port *who[PORT_MAX];
 	struct look looks[PORT_MAX][2];  /* [0]: before, [1]: last */
 	struct worker_look worker_looks[CROSS_WORKERS_MAX][2];
 };
-
-int
-rates_create(struct loop *l, struct ports *ps, struct worker_set *ws, struct rates **out)
-{
-	struct rates *r = calloc(1, sizeof(*r));
-
-	if (r == NULL)
-		return -ENOMEM;
-	r->loop = l;
-	r->ports = ps;
-	r->workers = ws;
-	*out = r;
-	return 0;
-}
 
 void
 rates_destroy(struct rates *r)
@@ -59,11 +42,11 @@ rates_destroy(struct rates *r)
 }
 
 static void
-look_at(struct rates *r, struct port *p, struct look *out)
+look_at(const struct port *p, struct look *out)
 {
-	const struct stats_lane *s = &r->info.stats;
+	struct stats_lane sum, *s = &sum;
 
-	port_info(p, &r->info);
+	port_stats(p, s);
 	out->time_ns = clock_ns();
 	out->figures[RX_FRAMES] = s->counts[COUNT_RX_FRAMES];
 	out->figures[RX_BYTES] = s->counts[COUNT_RX_BYTES];
@@ -80,7 +63,7 @@ look_port(struct rates *r, struct port *p)
 	uint16_t n = port_number(p);
 	struct look now;
 
-	look_at(r, p, &now);
+	look_at(p, &now);
 	/* another port under an old number starts anew: its counters have fallen */
 	if (r->who[n] != p || now.figures[RX_FRAMES] < r->looks[n][1].figures[RX_FRAMES] ||
 	    now.figures[TX_FRAMES] < r->looks[n][1].figures[TX_FRAMES])
@@ -111,35 +94,29 @@ look(struct rates *r)
 }
 
 static void
-forget(struct rates *r)
-{
-	memset(r->looks, 0, sizeof(r->looks));
-	memset(r->worker_looks, 0, sizeof(r->worker_looks));
-}
-
-static void
 on_second(void *arg)
 {
-	struct rates *r = arg;
-
-	if (clock_ns() - r->asked_ns < RATES_AFTER_S * NS_PER_S) {
-		look(r);
-		return;
-	}
-	loop_watch_destroy(r->timer);
-	r->timer = NULL;
-	forget(r);
+	look(arg);
 }
 
-void
-rates_ask(struct rates *r)
+int
+rates_create(struct loop *l, struct ports *ps, struct worker_set *ws, struct rates **out)
 {
-	r->asked_ns = clock_ns();
-	if (r->timer != NULL)
-		return;
-	/* without memory for a timer there are no rates, and the next question tries again */
-	if (loop_timer(r->loop, PERIOD_US, on_second, r, &r->timer) == 0)
-		look(r);
+	struct rates *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (r == NULL)
+		return -ENOMEM;
+	r->ports = ps;
+	r->workers = ws;
+	rc = loop_timer(l, PERIOD_US, on_second, r, &r->timer);
+	if (rc < 0) {
+		free(r);
+		return rc;
+	}
+	look(r);
+	*out = r;
+	return 0;
 }
 
 bool
@@ -153,7 +130,7 @@ rates_port(struct rates *r, struct port *p, struct rates_port *out)
 	if (r->who[port_number(p)] != p || last->time_ns == 0)
 		return false;
 	if (before->time_ns == 0) {
-		look_at(r, p, &now);
+		look_at(p, &now);
 		before = last;
 		last = &now;
 	}

@@ -4,8 +4,9 @@
 
 /**
  * @file
- * Live rates of ports and load of workers: the difference of two looks a second apart.  It looks
- * only while somebody asks, so that an idle switch stays idle.
+ * Live rates of ports and load of workers: the difference of two looks a second apart.  Control
+ * looks whether somebody asks or not, so that the first question is answered: a look adds up a
+ * port's counters and no more, a thousand ports take it well under a millisecond.
  *
  * Life     one per process.
  * Threads  control
@@ -31,15 +32,9 @@ struct rates_worker {
 	double cycles_per_frame; /**< of these turns; negative: there was no frame */
 };
 
-/** How long looking goes on after the last question. */
-#define RATES_AFTER_S 10ULL
-
-/** @return 0; -ENOMEM */
+/** @return 0; -ENOMEM; as loop_timer() */
 int rates_create(struct loop *l, struct ports *ps, struct worker_set *ws, struct rates **out);
 void rates_destroy(struct rates *r);
-
-/** Says that somebody is interested: starts to look, if it does not already. */
-void rates_ask(struct rates *r);
 
 /** Rates over the last full second, or since the first look where that was just now.
  *  @return false: not known yet */

@@ -60,7 +60,6 @@ stats_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 	uint32_t iter = 0;
 	struct port *p;
 
-	rates_ask(sw->rates);
 	if (json_object_get(params, "port") != NULL) {
 		p = rpc_switch_port(sw, params, "port", err);
 		if (p == NULL)

@@ -44,7 +44,6 @@ worker_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 	if (only >= n)
 		return rpc_fail(err, -EINVAL, "index", "expected 0 to %u, not %lld", n - 1,
 				(long long)only);
-	rates_ask(sw->rates);
 	if (only >= 0) {
 		*result = worker_json(sw, (uint32_t)only);
 		return 0;

@@ -181,11 +181,10 @@ test_fdb(void)
 static void
 test_stats(void)
 {
-	json_t *first = done("stats.show", "{\"port\":\"vm1\"}"), *r;
+	json_t *r;
 
-	check_member("no rate yet", first, "rates", "null");
-	json_decref(first);
-	pump(150);
+	/* Nobody has asked before: the first answer has them. */
+	pump(1200);
 	r = done("stats.show", "{}");
 	CHECK(json_array_size(r) == 2);
 	check_member("port", json_array_get(r, 0), "port", "\"vm1\"");
