@@ -84,7 +84,7 @@ glue_port_logging(void *arg, struct port *p, bool on)
 
 	if (!on)
 		park_cancel(d->parks, port_number(p));
-	else if (park_open(d->parks, port_number(p)) < 0)
+	else if (!port_opts(p)->no_park && park_open(d->parks, port_number(p)) < 0)
 		LOG_RL(WARNING, "%s: no memory to keep frames while its guest moves", port_name(p));
 }
 
@@ -107,10 +107,9 @@ glue_port_arrived(void *arg, struct port *p)
 int
 park_init(struct ferryd *d)
 {
-	const struct park_opts opts = { .bytes = PARK_BYTES, .timeout_ms = PARK_TIMEOUT_MS };
 	const struct park_ops ops = { .wanted = park_wanted, .closed = park_closed };
 
-	return park_set_create(d->cross, &opts, &ops, d, &d->parks);
+	return park_set_create(d->cross, &d->config->park, &ops, d, &d->parks);
 }
 
 void

@@ -197,6 +197,7 @@ rpc_init(struct ferryd *d)
 	d->methods.fdb = d->fdb;
 	d->methods.capture = d->capture;
 	d->methods.workers = d->workers;
+	d->methods.parks = d->parks;
 	d->methods.events = d->events;
 	d->methods.migrations = d->migrations;
 	d->methods.config = d->config;

@@ -97,6 +97,14 @@ park_set_opts(struct park_set *ps, const struct park_opts *opts)
 	pthread_mutex_unlock(&ps->lock);
 }
 
+void
+park_set_opts_get(struct park_set *ps, struct park_opts *out)
+{
+	pthread_mutex_lock(&ps->lock);
+	*out = ps->opts;
+	pthread_mutex_unlock(&ps->lock);
+}
+
 const struct park_view *
 park_view(const struct park_set *ps)
 {

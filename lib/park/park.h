@@ -66,6 +66,8 @@ void park_set_destroy(struct park_set *ps);
 /** Changes what parks that open from now on have. */
 void park_set_opts(struct park_set *ps, const struct park_opts *opts);
 
+void park_set_opts_get(struct park_set *ps, struct park_opts *out);
+
 /* control or vhost */
 
 /**

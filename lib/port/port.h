@@ -47,6 +47,7 @@ struct port_opts {
 	const char *devargs;     /**< ethdev */
 	uint16_t mtu;            /**< frames with more payload are dropped; 0: no limit, ethdev: the
 				      device's own */
+	bool no_park;            /**< frames for a guest that migrates are dropped meanwhile */
 	const char *group;       /**< isolation group: ports of one group do not hear each other;
 				      NULL: vhost-user none, ethdev "uplink"; "": none */
 	uint16_t n_workers;      /**< queues, from the first, whose place is said */

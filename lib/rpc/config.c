@@ -3,6 +3,7 @@
 #include "fdb_rpc.h"
 #include "log.h"
 #include "owner.h"
+#include "park_rpc.h"
 #include "port_rpc.h"
 #include "rpc_param.h"
 
@@ -21,6 +22,7 @@ static const struct rpc_param top_rows[] = {
 	{ "workers", RPC_OBJECT },
 	{ "ports", RPC_ARRAY },
 	{ "fdb", RPC_OBJECT },
+	{ "park", RPC_OBJECT },
 	{ "log", RPC_OBJECT },
 	{ "eal", RPC_STRING },
 	{ "privileges", RPC_STRING, .choices = "drop|keep" },
@@ -258,6 +260,16 @@ parse_fdb(struct config *c, json_t *o, const json_t *names, struct rpc_error *er
 }
 
 static int
+parse_park(struct config *c, json_t *o, struct rpc_error *err)
+{
+	int rc = rpc_params_check(park_rpc_params, o, "park", err);
+
+	if (rc == 0)
+		park_rpc_read(o, &c->park);
+	return rc;
+}
+
+static int
 parse_log(struct config *c, json_t *o, struct rpc_error *err)
 {
 	static const struct rpc_param level = { "level", RPC_STRING, .choices = LOG_LEVELS };
@@ -300,6 +312,8 @@ parse(struct config *c, struct rpc_error *err)
 		rc = parse_ports(ports, c->n_cpus, names, err);
 	if (rc == 0 && (o = json_object_get(c->json, "fdb")) != NULL)
 		rc = parse_fdb(c, o, names, err);
+	if (rc == 0 && (o = json_object_get(c->json, "park")) != NULL)
+		rc = parse_park(c, o, err);
 	if (rc == 0 && (o = json_object_get(c->json, "log")) != NULL)
 		rc = parse_log(c, o, err);
 	json_decref(names);
@@ -321,6 +335,7 @@ config_parse(json_t *json, struct config **out, struct rpc_error *err)
 	c->rpc_group = (gid_t)-1;
 	c->fdb_age_s = FDB_AGE_S;
 	c->fdb_quota = FDB_QUOTA;
+	c->park = (struct park_opts){ .bytes = PARK_BYTES, .timeout_ms = PARK_TIMEOUT_MS };
 	rc = parse(c, err);
 	if (rc < 0) {
 		config_destroy(c);

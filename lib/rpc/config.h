@@ -13,6 +13,7 @@
  * Threads  control
  */
 
+#include "park.h"
 #include "rpc.h"
 
 #include <sys/types.h>
@@ -43,6 +44,7 @@ struct config {
 	int cpus[CONFIG_CPUS_MAX];
 	uint32_t fdb_age_s;      /**< FDB_AGE_S where it is not given */
 	uint32_t fdb_quota;      /**< FDB_QUOTA where it is not given */
+	struct park_opts park;   /**< what is not given is the default */
 	struct config_log log;
 };
 

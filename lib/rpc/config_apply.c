@@ -2,6 +2,7 @@
 #include "config.h"
 #include "fdb_rpc.h"
 #include "log.h"
+#include "park_rpc.h"
 #include "port_rpc.h"
 #include "rpc_switch.h"
 
@@ -79,6 +80,15 @@ log_now(const struct rpc_switch *sw)
 			 json_deep_copy(sw->log.levels));
 }
 
+static json_t *
+park_now(const struct rpc_switch *sw)
+{
+	struct park_opts opts;
+
+	park_set_opts_get(sw->parks, &opts);
+	return park_rpc_config(&opts);
+}
+
 json_t *
 config_now(struct rpc_switch *sw)
 {
@@ -93,6 +103,7 @@ config_now(struct rpc_switch *sw)
 	if (sw->log.file != NULL || json_object_size(sw->log.levels) > 0)
 		json_object_set_new(c, "log", log_now(sw));
 	json_object_set_new(c, "fdb", fdb_now(sw));
+	json_object_set_new(c, "park", park_now(sw));
 	json_object_set_new(c, "ports", ports_now(sw));
 	return c;
 }
@@ -273,6 +284,8 @@ apply(struct rpc_switch *sw, const struct config *c, struct rpc_error *err)
 
 	if (rc == 0 && fdb != NULL)
 		rc = fdb_apply(sw, fdb, err);
+	if (rc == 0 && json_object_get(c->json, "park") != NULL)
+		park_set_opts(sw->parks, &c->park);
 	return rc < 0 ? rc : log_apply(sw, &c->log, err);
 }
 

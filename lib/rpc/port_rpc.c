@@ -33,6 +33,8 @@ const struct rpc_param port_rpc_params[] = {
 	  .help = "drop frames with more payload; 0: none" },
 	{ "group", RPC_STRING, .min = 0, .max = 64,
 	  .help = "isolation group: its ports do not hear each other (ethdev: uplink)" },
+	{ "park", RPC_BOOL,
+	  .help = "vhost-user: keep frames for a guest while it migrates (true)" },
 	{ "workers", RPC_ARRAY,
 	  .help = "who polls each queue, by number; null: who has least to do" },
 	{ 0 },
@@ -48,6 +50,7 @@ static const struct {
 	{ "role",         PORT_VHOST_USER, false },
 	{ "socket_mode",  PORT_VHOST_USER, false },
 	{ "socket_group", PORT_VHOST_USER, false },
+	{ "park",         PORT_VHOST_USER, false },
 	{ "devargs",      PORT_ETHDEV,     true },
 };
 
@@ -134,6 +137,7 @@ port_rpc_opts(json_t *o, const char *where, struct port_opts *out, struct rpc_er
 		.devargs = rpc_text_of(o, "devargs"),
 		.mtu = (uint16_t)rpc_int_of(o, "mtu", 0),
 		.group = rpc_text_of(o, "group"),
+		.no_park = json_is_false(json_object_get(o, "park")),
 	};
 	rpc_member(member, sizeof(member), where, "name");
 	if (!name_valid(out->name))
@@ -184,6 +188,8 @@ port_rpc_config(const struct port_opts *o)
 		json_object_set_new(c, "mtu", json_integer(o->mtu));
 	if (group != NULL && (group[0] != '\0' || o->type == PORT_ETHDEV))
 		json_object_set_new(c, "group", json_string(group));
+	if (o->no_park)
+		json_object_set_new(c, "park", json_false());
 	if (o->n_workers > 0)
 		json_object_set_new(c, "workers", workers_json(o->workers, o->n_workers));
 	return c;

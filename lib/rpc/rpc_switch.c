@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 static const struct rpc_method *const tables[] = {
-	port_rpc, fdb_rpc, worker_rpc, queue_rpc, stats_rpc, capture_rpc, migration_rpc,
+	port_rpc, fdb_rpc, worker_rpc, queue_rpc, stats_rpc, capture_rpc, park_rpc,
+	migration_rpc,
 	config_rpc, log_rpc, event_rpc, ferryd_rpc,
 };
 

@@ -19,6 +19,7 @@
 #include "loop.h"
 #include "migration.h"
 #include "port.h"
+#include "park.h"
 #include "rpc.h"
 #include "worker.h"
 
@@ -32,6 +33,7 @@ struct rpc_switch {
 	struct fdb *fdb;
 	struct capture *capture;
 	struct worker_set *workers;
+	struct park_set *parks;
 	struct eventlog *events;
 	struct migrations *migrations;
 	const struct config *config;   /**< what the process was started with */
@@ -57,7 +59,7 @@ void rpc_switch_fini(struct rpc_switch *sw);
 /* for the tables */
 
 extern const struct rpc_method port_rpc[], fdb_rpc[], worker_rpc[], queue_rpc[], stats_rpc[],
-	capture_rpc[], migration_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
+	capture_rpc[], park_rpc[], migration_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
 
 /** Finds the port that a parameter names; NULL: there is none, `err` is filled. */
 struct port *rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,

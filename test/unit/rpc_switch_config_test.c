@@ -16,7 +16,7 @@
 	"\"fdb\":{\"age\":17,\"quota\":98,\"entries\":[" \
 	"{\"mac\":\"52:54:00:00:00:01\",\"vlan\":0,\"port\":\"vm1\"}," \
 	"{\"mac\":\"52:54:00:00:00:02\",\"vlan\":7,\"port\":\"vm2\"}]}," \
-	"\"ports\":[" VM1 "," VM2 "]}"
+	"\"park\":{\"bytes\":1000000,\"timeout\":900},\"ports\":[" VM1 "," VM2 "]}"
 
 static void
 check_config(const char *story, const char *expected)
@@ -34,6 +34,7 @@ test_save(void)
 	struct stat st;
 	int fd;
 
+	does("park.set", "{\"bytes\":1000000,\"timeout\":900}");
 	check_config("what runs", NOW);
 	does("config.save", "{\"file\":\"@/c.json\"}");
 	snprintf(path, sizeof(path), "%s/c.json", folder);
@@ -49,6 +50,7 @@ test_save(void)
 	does("port.del", "{\"name\":\"vm1\"}");
 	does("fdb.add", "{\"mac\":\"52:54:00:00:00:05\",\"port\":\"vm2\"}");
 	does("fdb.set", "{\"age\":1,\"quota\":1}");
+	does("park.set", "{\"bytes\":0}");
 	does("port.add", "{\"name\":\"vm3\",\"type\":\"vhost-user\",\"socket\":\"@/vm3.sock\"}");
 	does("config.load", "{\"file\":\"@/c.json\"}");
 	check_config("the saved state is back", NOW);

@@ -37,12 +37,24 @@ on_look(void *arg, uint16_t port, struct migration_look *out)
 	*out = rig.look;
 }
 
+static void
+on_park(void *arg)
+{
+}
+
+static void
+on_park_closed(void *arg, uint16_t port, uint16_t heir)
+{
+}
+
 void
 rig_start(void)
 {
 	static const struct port_ops ops = {
 		.added = on_added, .removed = on_removed, .changed = on_changed,
 	};
+	static const struct park_ops park_ops = { .wanted = on_park, .closed = on_park_closed };
+	const struct park_opts parks = { .bytes = PARK_BYTES, .timeout_ms = PARK_TIMEOUT_MS };
 	const struct fdb_opts fdb = { .age_s = FDB_AGE_S };
 	struct migration_opts migrations = { .hz = 1000000000, .look = on_look };
 	struct worker_opts workers = { 0 };
@@ -59,6 +71,7 @@ rig_start(void)
 	migrations.loop = rig.loop;
 	CHECK(migrations_create(&migrations, &rig.sw.migrations) == 0);
 	CHECK(ports_create(rig.cross, rig.pool, &ops, NULL, &rig.sw.ports) == 0);
+	CHECK(park_set_create(rig.cross, &parks, &park_ops, NULL, &rig.sw.parks) == 0);
 	workers.cross = rig.cross;
 	workers.fwd = (struct fwd_opts){
 		.cross = rig.cross, .pool = rig.pool, .ports = rig.sw.ports, .fdb = rig.fdb,
@@ -87,6 +100,7 @@ rig_stop(void)
 		port_del(rig.sw.ports, p);
 	worker_set_destroy(rig.sw.workers);
 	ports_destroy(rig.sw.ports);
+	park_set_destroy(rig.sw.parks);
 	capture_destroy(rig.capture);
 	fdb_destroy(rig.fdb);
 	swdev_pool_destroy(rig.pool);
