@@ -67,12 +67,26 @@ session_num_post(struct session *s, const struct vhu_msg_context *m)
 	s->rings[m->payload.state.index].size = num > SIZE_MAX_VIRTIO ? 0 : num;
 }
 
+/* Told once more, for the log flag: rings that run need not stand for it. */
+static bool
+addr_same(const struct session *s, const struct vhost_vring_addr *a)
+{
+	const struct ring *said = &s->said[a->index];
+
+	return s->running && said->addr_given && said->desc.v == a->desc_user_addr &&
+	       said->driver.v == a->avail_user_addr && said->device.v == a->used_user_addr;
+}
+
 int
 session_addr_pre(struct session *s, const struct vhu_msg_context *m)
 {
+	struct vhost_vring_addr a = m->payload.addr; /* unaligned there */
+
 	if (s->mem == NULL)
-		return session_refuse(s, "ring %u: addresses without memory", m->payload.addr.index);
-	hold_started(s, m->payload.addr.index);
+		return session_refuse(s, "ring %u: addresses without memory", a.index);
+	if (addr_same(s, &a))
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	hold_started(s, a.index);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -82,6 +96,8 @@ session_addr_post(struct session *s, const struct vhu_msg_context *m)
 	struct vhost_vring_addr a = m->payload.addr; /* unaligned there */
 	struct ring *said = &s->said[a.index];
 
+	if (addr_same(s, &a))
+		return;
 	said->desc.v = a.desc_user_addr;
 	said->driver.v = a.avail_user_addr;
 	said->device.v = a.used_user_addr;

@@ -200,7 +200,7 @@ refused_running(void)
 		CHECK_STR(rows[i].story, rig_told(&r), "");
 	}
 	CHECK(rig_wait(&r, SESSION_UP));
-	CHECK(vmm_guest_addr_send(g, 0) == 0);
+	CHECK(vmm_front_send_state(g->front, VMM_SET_VRING_NUM, 0, g->queues[0].ring->conf.size) == 0);
 	CHECK_STR("a good message", rig_told(&r), "QR");
 	vmm_guest_destroy(g);
 	rig_destroy(&r);

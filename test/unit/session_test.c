@@ -169,7 +169,7 @@ owner_fails(void)
 	r.ring_set_rc = 0;
 
 	r.run_rc = -ENOTSUP;
-	CHECK(vmm_guest_addr_send(g, 0) == 0);
+	CHECK(vmm_front_send_state(g->front, VMM_SET_VRING_NUM, 0, 64) == 0);
 	rig_info(&r, &info);
 	CHECK(info.state == SESSION_BROKEN && strstr(info.reason, "cannot run") != NULL);
 	r.run_rc = 0;
@@ -191,8 +191,7 @@ rings_change(void)
 	rig_told(&r);
 	rig_move(&r, g, 1, 9, false);
 	CHECK(vmm_guest_addr_send(g, 1) == 0);
-	CHECK_STR("addresses", rig_told(&r), "QR");
-	CHECK(r.rings[1].pos.avail == 9);
+	CHECK_STR("the same addresses", rig_told(&r), "");
 	CHECK(vmm_front_send_state(g->front, VMM_SET_VRING_NUM, 1, 64) == 0);
 	CHECK_STR("size", rig_told(&r), "QR");
 	CHECK(r.rings[1].size == 64 && r.rings[1].pos.avail == 9);
