@@ -85,17 +85,18 @@ def nic(s, host, guest):
     return Nic(socket(s, host, guest), MACS[guest], options="rx_queue_size=1024")
 
 
-def looked_for(daemon, mac):
-    return {entry["mac"].lower(): entry["port"] for entry in daemon.call("fdb.show")}.get(mac)
-
-
 def trip(s, daemons, vm, host):
-    """Moves the guest to a host; each ferryd then knows where it is."""
+    """Moves the guest to a host; before long each ferryd looks for it where it is."""
     Migration(vm, nic(s, host, "vm")).go().finish()
     flowing(daemons[host], "vm", size=20000)
     for name, daemon in daemons.items():
-        place = looked_for(daemon, MACS["vm"])
-        expect(place == ("vm" if name == host else "up0"), f"{name} looks for vm at {place}")
+        port = "vm" if name == host else "up0"
+        wait_until(f"{name} looks for vm at {port}", lambda: found(daemon, port), 30, [daemon])
+
+
+def found(daemon, port):
+    entries = {entry["mac"].lower(): entry["port"] for entry in daemon.call("fdb.show")}
+    return entries.get(MACS["vm"]) == port
 
 
 def trips(s, wire, daemons, vm, peer, rate):

@@ -5,6 +5,7 @@
 from ferry.flow import Flow, Ping, Stream, Traffic
 from ferry.machine import Nic
 from ferry.migration import Migration
+from ferry.process import wait_until
 from ferry.story import tell
 from ferry.traffic import expect, flowing
 
@@ -64,10 +65,13 @@ def story(s):
         done = any(there_and_back(s, daemon, guests, rate) for rate in RATES)
         expect(done, "the guests have no room")
     with s.check("each is looked for where it is"):
-        places = {entry["mac"].lower(): entry["port"] for entry in daemon.call("fdb.show")}
-        for number in GUESTS:
-            place = places.get(f"52:54:00:00:00:0{number}")
-            expect(place == f"vm{number}-a", f"vm{number} is looked for at {place}")
+        wanted = {f"52:54:00:00:00:0{number}": f"vm{number}-a" for number in GUESTS}
+
+        def found():
+            places = {entry["mac"].lower(): entry["port"] for entry in daemon.call("fdb.show")}
+            return all(places.get(mac) == port for mac, port in wanted.items())
+
+        wait_until("each is looked for on its port", found, 30, [daemon])
 
 
 tell(story)

@@ -85,10 +85,14 @@ class Travel:
         )
 
     def settled(self, port):
-        """The guest is heard and looked for at a port."""
+        """The guest is heard at a port, and before long looked for there."""
+
+        def found():
+            entries = {entry["mac"].lower(): entry["port"] for entry in self.daemon.call("fdb.show")}
+            return entries.get(MACS["vm"]) == port
+
         flowing(self.daemon, port, size=20000)
-        entries = {entry["mac"].lower(): entry["port"] for entry in self.daemon.call("fdb.show")}
-        expect(entries.get(MACS["vm"]) == port, f"vm is looked for at {entries.get(MACS['vm'])}")
+        wait_until(f"vm is looked for at {port}", found, 30, [self.daemon])
 
     def works(self):
         """Both directions carry a stream, and no ring has broken."""
