@@ -13,6 +13,7 @@ import corpus_chain
 import corpus_frame
 import corpus_json
 import corpus_message
+import corpus_peer
 import corpus_words
 
 TARGETS = {
@@ -20,6 +21,7 @@ TARGETS = {
     "frame": corpus_frame.inputs,
     "json": corpus_json.inputs,
     "message": corpus_message.inputs,
+    "peer": corpus_peer.inputs,
     "words": corpus_words.inputs,
 }
 

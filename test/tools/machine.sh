@@ -4,7 +4,7 @@
 # For scripts to source: what a machine needs before ferry can be built and shown on it.
 
 BUILD_PACKAGES='meson ninja-build pkg-config gcc libc6-dev libdpdk-dev libjansson-dev libpcap-dev
-libevent-dev libedit-dev'
+libevent-dev libedit-dev libssl-dev'
 GUEST_PACKAGES='qemu-system-x86 cpio iproute2 python3'
 TEST_PACKAGES='dpdk-dev iputils-ping tshark'
 
