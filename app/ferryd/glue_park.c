@@ -73,7 +73,7 @@ address_moving(void *arg, uint16_t from, uint16_t to)
 
 	if (park_learned(d->parks, from, to))
 		return true;
-	migrations_heard(d->migrations, from);
+	migrations_heard(d->migrations, from, to);
 	return false;
 }
 

@@ -31,7 +31,8 @@
 	X(FIRST_RECEIVE,  "first_receive",  "guest has received its first frame", "") \
 	X(FIRST_TRANSMIT, "first_transmit", "guest has transmitted its first frame", "") \
 	X(ANNOUNCED,      "announced",      "address of the guest announced", "mac") \
-	X(RELEASED,       "released",       "guest found: parked frames begin to go out", "") \
+	X(ELSEWHERE,      "elsewhere",      "first ring started at the guest's new place", "port") \
+	X(RELEASED,       "released",       "guest found: parked frames begin to go out", "port") \
 	X(OUT,            "out",            "parked frames are out", "frames") \
 	X(DROPPED,        "dropped",        "guest was not found in time: parked frames go", "")
 

@@ -107,12 +107,14 @@ news(struct migrations *ms, uint16_t port, struct history *h, struct migration *
 
 	migration_story(m, &s);
 	m->told = s.state;
-	h->due = NULL;
+	if (h->due == m)
+		h->due = NULL;
 	if (ms->opts.news != NULL)
 		ms->opts.news(ms->opts.arg, port, m);
 }
 
-/* Workers count what they drop after they were told to: the news have to wait for that. */
+/* Workers count what they drop after they were told to, and first frames come after a start: the
+ * news have to wait for that. */
 static void
 news_judge(struct migrations *ms, uint16_t port, struct history *h, struct migration *m,
 	   enum moment moment)
@@ -120,7 +122,9 @@ news_judge(struct migrations *ms, uint16_t port, struct history *h, struct migra
 	struct migration_story s;
 
 	migration_story(m, &s);
-	if (moment == MOMENT_DROPPED)
+	if (h->due != NULL && h->due != m)
+		news(ms, port, h, h->due);
+	if (moment == MOMENT_DROPPED || (m->incoming && m->told != s.state))
 		h->due = m;
 	else if (moment == MOMENT_OUT || s.state != m->told)
 		news(ms, port, h, m);
@@ -141,7 +145,7 @@ on_timer(void *arg)
 		look(ms, i, h);
 		if (logs(h))
 			history_sample(h, history_newest(h)->looked, false);
-		if (h->due != NULL)
+		if (h->due != NULL && !(h->due->incoming && awaits_first(ms, h)))
 			news(ms, i, h, h->due);
 	}
 	if (more)
@@ -210,9 +214,11 @@ on_moment(void *arg, const struct event *ev)
 }
 
 void
-migrations_heard(struct migrations *ms, uint16_t port)
+migrations_heard(struct migrations *ms, uint16_t port, uint16_t there)
 {
-	const struct migration_moment mo = { .moment = MOMENT_RELEASED, .tsc = rte_rdtsc() };
+	const struct migration_moment mo = {
+		.moment = MOMENT_RELEASED, .tsc = rte_rdtsc(), .value = there,
+	};
 	struct history *h = ms->ports[port];
 	struct migration_story s;
 

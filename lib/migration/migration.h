@@ -100,6 +100,7 @@ struct migration_story {
 	uint64_t stop;     /**< rings stopped for the last time */
 	uint64_t started;  /**< arrived, or resumed */
 	uint64_t ready;
+	uint64_t elsewhere; /**< rings started on another port of this ferryd */
 	uint64_t released; /**< guest heard of elsewhere */
 	uint64_t end;      /**< state became what it is and will stay */
 	bool gone;         /**< the front-end has hung up */
@@ -128,10 +129,10 @@ void migrations_destroy(struct migrations *ms);
 void migrations_port_del(struct migrations *ms, uint16_t port);
 
 /**
- * An address that stood on a port was seen elsewhere: tells so of the guest that has left it, where
+ * An address that stood on a port was seen on another one: tells so of the guest that has left it, where
  * nobody parks its frames and says it better.
  */
-void migrations_heard(struct migrations *ms, uint16_t port);
+void migrations_heard(struct migrations *ms, uint16_t port, uint16_t there);
 
 /** Looks at a port now, so that its last record is up to date. */
 void migrations_look(struct migrations *ms, uint16_t port);
@@ -159,8 +160,8 @@ uint64_t migration_us(const struct migration *m, uint64_t tsc);
 uint64_t migration_wall_ns(const struct migration *m);
 
 /**
- * Microseconds for which the guest was nowhere: from its stop to its start here, or until it was
- * heard of elsewhere.
+ * Microseconds for which the guest was nowhere: from its stop to its start here or on another port
+ * of this ferryd, else until it was heard of elsewhere.
  *
  * @return  -1: there was no such time, or its end is not known
  */

@@ -137,9 +137,27 @@ take_stop(struct history *h, const struct migration_moment *mo)
 	return m;
 }
 
+/* The port where the guest was found knows when it came. */
+static void
+elsewhere_add(const struct migrations *ms, struct migration *m, const struct migration_moment *mo,
+	      uint64_t stop)
+{
+	const struct history *h = mo->value < PORT_MAX ? ms->ports[mo->value] : NULL;
+	const struct migration *other = h == NULL ? NULL : history_newest(h);
+	struct migration_moment add = { .moment = MOMENT_ELSEWHERE, .value = mo->value };
+	struct migration_story s;
+
+	if (other == NULL || !other->incoming)
+		return;
+	migration_story(other, &s);
+	add.tsc = s.started;
+	if (s.started > stop && s.started <= mo->tsc)
+		record_add(m, &add);
+}
+
 /* Frames are parked once, for the last one that left, wherever the guest is by now. */
 static struct migration *
-take_parking(struct history *h, const struct migration_moment *mo)
+take_parking(struct migrations *ms, struct history *h, const struct migration_moment *mo)
 {
 	struct migration *m = history_outgoing(h);
 	struct migration_story s;
@@ -150,6 +168,8 @@ take_parking(struct history *h, const struct migration_moment *mo)
 	if (mo->moment == MOMENT_RELEASED && (s.stop == 0 || record_has(m, MOMENT_RELEASED, s.stop)))
 		return NULL;
 	record_put(m, mo, mo->moment == MOMENT_PARKED_LAST ? s.stop : UINT64_MAX);
+	if (mo->moment == MOMENT_RELEASED && s.stopped)
+		elsewhere_add(ms, m, mo, s.stop);
 	return m;
 }
 
@@ -272,7 +292,7 @@ history_take(struct migrations *ms, struct history *h, const struct migration_mo
 	case MOMENT_RELEASED:
 	case MOMENT_OUT:
 	case MOMENT_DROPPED:
-		return take_parking(h, mo);
+		return take_parking(ms, h, mo);
 	case MOMENT_DISCONNECTED:
 		return take_disconnected(h, mo);
 	case MOMENT_STARTED:
@@ -283,6 +303,7 @@ history_take(struct migrations *ms, struct history *h, const struct migration_mo
 		return take_ready(h, mo);
 	case MOMENT_FIRST_RECEIVE: /* found by looking */
 	case MOMENT_FIRST_TRANSMIT:
+	case MOMENT_ELSEWHERE:     /* found in another port's record */
 	case MOMENT_N:
 		break;
 	}

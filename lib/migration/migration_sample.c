@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "migration_impl.h"
 
+#define SHORTEST_PER_S 20
+
 /* Every other one, so that a long migration has fewer, but from all of its time. */
 static void
 thin_out(struct history *h, struct migration *m)
@@ -19,6 +21,9 @@ history_sample(struct history *h, uint64_t tsc, bool always)
 	if (!always && ++h->skipped < h->stride)
 		return;
 	h->skipped = 0;
+	/* A rate over less says nothing: this one takes the last one's place. */
+	if (m->n_samples > 0 && tsc - m->samples[m->n_samples - 1].tsc < m->hz / SHORTEST_PER_S)
+		m->n_samples--;
 	if (m->n_samples == MIGRATION_SAMPLES)
 		thin_out(h, m);
 	m->samples[m->n_samples++] = (struct migration_sample){

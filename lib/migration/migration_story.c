@@ -91,6 +91,9 @@ outgoing_step(struct migration_story *s, const struct migration_moment *mo)
 	case MOMENT_DISCONNECTED:
 		disconnected(s, mo->tsc);
 		break;
+	case MOMENT_ELSEWHERE:
+		s->elsewhere = mo->tsc;
+		break;
 	case MOMENT_RELEASED:
 		released(s, mo->tsc);
 		break;
@@ -155,7 +158,8 @@ migration_blackout_us(const struct migration *m)
 	if (m->incoming)
 		return -1;
 	migration_story(m, &s);
-	return us_between(m, s.stop, s.started != 0 ? s.started : s.released);
+	return us_between(m, s.stop, s.started != 0 ? s.started :
+			  s.elsewhere > s.stop ? s.elsewhere : s.released);
 }
 
 static uint64_t
@@ -223,7 +227,7 @@ stopped_verdict(const struct migration *m, const struct migration_story *s, char
 	char text[32];
 
 	snprintf(out, size, "%s%s, parked %llu, delivered %llu, dropped %llu", heads[s->state],
-		 ms_text(us, s->stop == 0 ? "none" : "unknown", text, sizeof(text)),
+		 ms_text(us, s->stop == 0 ? "none" : "not known", text, sizeof(text)),
 		 (unsigned long long)(m->now.parked - m->before.parked),
 		 (unsigned long long)(m->now.delivered - m->before.delivered),
 		 (unsigned long long)(m->now.dropped - m->before.dropped));
@@ -252,7 +256,7 @@ incoming_verdict(const struct migration *m, const struct migration_story *s, cha
 				      ms_text(us_between(m, s->started, tsc), "", text,
 					      sizeof(text)));
 		else
-			n += snprintf(out + n, size - (size_t)n, ", %s never", rows[i].text);
+			n += snprintf(out + n, size - (size_t)n, ", %s not seen", rows[i].text);
 	}
 }
 

@@ -232,7 +232,7 @@ release(struct park_set *ps, struct park *p, uint16_t heir)
 	publish(ps);
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
 		cross_wake(ps->cross, w);
-	moment_send(ps->cross, p->live.port, MOMENT_RELEASED, 0);
+	moment_send(ps->cross, p->live.port, MOMENT_RELEASED, heir);
 }
 
 void

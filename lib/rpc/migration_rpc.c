@@ -10,7 +10,15 @@
 #include <string.h>
 
 static json_t *
-value_json(const struct migration_moment *mo)
+port_value(const struct rpc_switch *sw, uint16_t number)
+{
+	const struct port *p = port_by_number(sw->ports, number);
+
+	return p == NULL ? json_null() : json_string(port_name(p));
+}
+
+static json_t *
+value_json(const struct rpc_switch *sw, const struct migration_moment *mo)
 {
 	const char *is = moment_values[mo->moment];
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
@@ -18,6 +26,8 @@ value_json(const struct migration_moment *mo)
 
 	if (is[0] == '\0')
 		return json_null();
+	if (strcmp(is, "port") == 0)
+		return port_value(sw, (uint16_t)mo->value);
 	if (strcmp(is, "mac") != 0)
 		return json_integer((json_int_t)mo->value);
 	memcpy(&addr, &mo->value, sizeof(addr));
@@ -26,7 +36,7 @@ value_json(const struct migration_moment *mo)
 }
 
 static json_t *
-moments_json(const struct migration *m)
+moments_json(const struct rpc_switch *sw, const struct migration *m)
 {
 	json_t *list = json_array();
 
@@ -35,7 +45,7 @@ moments_json(const struct migration *m)
 
 		json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:o, s:s}",
 			"us", (json_int_t)migration_us(m, mo->tsc), "moment", moment_names[mo->moment],
-			"text", moment_texts[mo->moment], "value", value_json(mo), "unit",
+			"text", moment_texts[mo->moment], "value", value_json(sw, mo), "unit",
 			moment_values[mo->moment]));
 	}
 	return list;
@@ -96,7 +106,8 @@ dirty_json(const struct migration *m)
 }
 
 static json_t *
-migration_json(const struct port *p, const struct migration *m, bool all)
+migration_json(const struct rpc_switch *sw, const struct port *p, const struct migration *m,
+	       bool all)
 {
 	int64_t blackout = migration_blackout_us(m);
 	struct migration_story s;
@@ -118,11 +129,12 @@ migration_json(const struct port *p, const struct migration *m, bool all)
 		"dropped", (json_int_t)(m->now.dropped - m->before.dropped),
 		"pages", (json_int_t)(m->now.pages - m->before.pages),
 		"harvests", (json_int_t)(m->now.rounds - m->before.rounds),
-		"pages_per_s", m->n_samples == 0 ? 0.0 : sample_rate(m, m->n_samples - 1),
+		"pages_per_s", s.logging && !s.stopped && m->n_samples > 0 ?
+			sample_rate(m, m->n_samples - 1) : 0.0,
 		"us", (json_int_t)migration_us(m, s.end != 0 ? s.end : m->looked),
 		"done", (int)done, "of", (int)of, "cut", (int)m->n_cut));
 	json_object_set_new(o, "lost_events", json_integer((json_int_t)m->n_lost));
-	json_object_set_new(o, "moments", moments_json(m));
+	json_object_set_new(o, "moments", moments_json(sw, m));
 	if (all) {
 		json_object_set_new(o, "spans", spans_json(m));
 		json_object_set_new(o, "rounds", rounds_json(m));
@@ -139,7 +151,7 @@ port_append(struct rpc_switch *sw, const struct port *p, json_t *list)
 
 	migrations_look(sw->migrations, port_number(p));
 	while ((m = migrations_next(sw->migrations, port_number(p), &iter)) != NULL)
-		json_array_append_new(list, migration_json(p, m, false));
+		json_array_append_new(list, migration_json(sw, p, m, false));
 }
 
 /* Number 0: the last one. */
@@ -167,7 +179,7 @@ show_one(struct rpc_switch *sw, const struct port *p, int64_t number, json_t **r
 	if (m == NULL)
 		return rpc_fail(err, -ENOENT, "number", "%s has no record of migration %lld",
 				port_name(p), (long long)number);
-	*result = migration_json(p, m, true);
+	*result = migration_json(sw, p, m, true);
 	return 0;
 }
 

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PORT 5
-#define HZ   1000000000ULL /* a cycle is a nanosecond */
+#define PORT  5
+#define OTHER 6
+#define HZ    1000000000ULL /* a cycle is a nanosecond */
 
 static struct rig {
 	struct loop *loop;
@@ -26,7 +27,7 @@ static struct rig {
 static void
 on_look(void *arg, uint16_t port, struct migration_look *out)
 {
-	CHECK(arg == &rig && port == PORT);
+	CHECK(arg == &rig && (port == PORT || port == OTHER));
 	*out = rig.look;
 	rig.n_looks++;
 }
@@ -37,7 +38,7 @@ on_news(void *arg, uint16_t port, const struct migration *m)
 	struct migration_story s;
 	size_t n = strlen(rig.news);
 
-	CHECK(arg == &rig && port == PORT);
+	CHECK(arg == &rig && (port == PORT || port == OTHER));
 	migration_story(m, &s);
 	snprintf(rig.news + n, sizeof(rig.news) - n, "%s%u %s", n == 0 ? "" : ", ", m->number,
 		 migration_state_names[s.state]);
@@ -123,6 +124,8 @@ play(const char *script, uint64_t begin)
 		char name[32] = "";
 		unsigned long long us, value = 0;
 
+		if (word[0] == '\0')
+			continue;
 		if (strcmp(word, "tick") == 0) {
 			looks_wait(1);
 			continue;
@@ -205,7 +208,7 @@ static const struct {
 	{ "complete, never heard of, nothing was parked",
 	  LOG STOP "600000:disconnected",
 	  "1 out completed " LOGGED STOPPED "600000:disconnected; "
-	  "blackout unknown, parked 0, delivered 0, dropped 0",
+	  "blackout not known, parked 0, delivered 0, dropped 0",
 	  "1 logging, 1 stopped, 1 completed" },
 	{ "told in another order than it happened",
 	  "100:log_on 0:log_base=8192 " STOP "600000:released 550000:parked_first",
@@ -253,7 +256,7 @@ static const struct {
 	{ "left, and nobody has heard of it in time",
 	  LOG STOP "look:parked=3 600000:disconnected 900000:dropped look:dropped=3 tick",
 	  "1 out expired " LOGGED STOPPED "600000:disconnected 900000:dropped; "
-	  "not heard of elsewhere, blackout unknown, parked 3, delivered 0, dropped 3",
+	  "not heard of elsewhere, blackout not known, parked 3, delivered 0, dropped 3",
 	  "1 logging, 1 stopped, 1 completed, 1 expired" },
 	{ "timed out, and then it goes on here",
 	  LOG STOP "600000:dropped look:dropped=3 tick 700000:started=4 710000:log_off",
@@ -266,14 +269,14 @@ static const struct {
 	  "blackout 100.0 ms, parked 0, delivered 5, dropped 0",
 	  "1 logging, 1 stopped, 1 completed, 1 completed" },
 	{ "arrives at a position, announced after",
-	  "0:started=300 100:ready 250:ready=1 900:announced=5 1000:announced=5",
+	  "0:started=300 100:ready 250:ready=1 900:announced=5 1000:announced=5 tick",
 	  "1 in arrived 0:started 250:ready 900:announced; "
-	  "rings started in 0.2 ms, first receive never, first transmit never, announced 0.9 ms",
+	  "rings started in 0.2 ms, first receive not seen, first transmit not seen, announced 0.9 ms",
 	  "1 arrived" },
 	{ "arrives fresh, announced before",
-	  "0:announced=5 700:started 800:ready",
+	  "0:announced=5 700:started 800:ready tick",
 	  "1 in arrived 0:announced 700:started 800:ready; "
-	  "rings started in 0.1 ms, first receive never, first transmit never, announced before",
+	  "rings started in 0.1 ms, first receive not seen, first transmit not seen, announced before",
 	  "1 arrived" },
 	{ "an announcement of long ago says nothing about a reboot",
 	  "0:announced=5 20000000:started 20000001:ready", "", "" },
@@ -286,7 +289,7 @@ static const struct {
 	  "1 out completed " LOGGED STOPPED "700000:released 700010:out=2 710000:disconnected; "
 	  "blackout 200.0 ms, parked 2, delivered 2, dropped 0 | "
 	  "2 in arrived 0:started 10:ready; "
-	  "rings started in 0.0 ms, first receive never, first transmit never, announced never | "
+	  "rings started in 0.0 ms, first receive not seen, first transmit not seen, announced not seen | "
 	  "3 out completed 0:log_base 1:log_on 500000:stop 600000:released 600100:out=5; "
 	  "blackout 100.0 ms, parked 5, delivered 5, dropped 0",
 	  "1 logging, 1 stopped, 1 completed, 1 completed, 2 arrived, 3 logging, 3 stopped, "
@@ -296,7 +299,7 @@ static const struct {
 	  "1 out completed " LOGGED STOPPED "700000:released 800010:out=2; "
 	  "blackout 200.0 ms, parked 2, delivered 2, dropped 0 | "
 	  "2 in arrived 0:started; "
-	  "rings started in one step, first receive never, first transmit never, announced never",
+	  "rings started in one step, first receive not seen, first transmit not seen, announced not seen",
 	  "1 logging, 1 stopped, 1 completed, 2 arrived, 1 completed" },
 	{ "ferryd was restarted: the front-end logs before it starts its rings",
 	  "0:log_base 10:log_on 20:started=50 30:ready 400000:stop 500000:released",
@@ -334,17 +337,43 @@ heard(void)
 	uint32_t iter = 0;
 
 	rig_start();
-	migrations_heard(rig.ms, PORT);
+	migrations_heard(rig.ms, PORT, PORT + 1);
 	play("0:log_base 100:log_on", rte_rdtsc() - HZ);
-	migrations_heard(rig.ms, PORT);
+	migrations_heard(rig.ms, PORT, PORT + 1);
 	m = migrations_next(rig.ms, PORT, &iter);
 	CHECK(m->n_moments == 2);
 	play("500000:stop 500100:base 600000:disconnected", rte_rdtsc() - HZ);
-	migrations_heard(rig.ms, PORT);
-	migrations_heard(rig.ms, PORT);
+	migrations_heard(rig.ms, PORT, PORT + 1);
+	migrations_heard(rig.ms, PORT, PORT + 1);
 	migration_story(m, &s);
 	CHECK(m->n_moments == 6 && m->moments[5].moment == MOMENT_RELEASED);
 	CHECK(s.state == MIGRATION_COMPLETED && migration_blackout_us(m) > 0);
+	rig_stop();
+}
+
+/* The port where the guest is found knows better when it came. */
+static void
+found_on_a_port(void)
+{
+	uint64_t begin = rte_rdtsc() + 1000 * HZ;
+	const struct migration *m;
+	uint32_t iter = 0;
+
+	rig_start();
+	play(LOG STOP, begin);
+	moment_send_at(rig.cross, OTHER, MOMENT_STARTED, begin + 600000000, 9);
+	moment_send_at(rig.cross, PORT, MOMENT_RELEASED, begin + 700000000, OTHER);
+	events_run();
+	m = migrations_next(rig.ms, PORT, &iter);
+	CHECK(m->n_moments == 7 && m->moments[5].moment == MOMENT_ELSEWHERE);
+	CHECK(m->moments[5].tsc == begin + 600000000 && m->moments[5].value == OTHER);
+	CHECK(migration_blackout_us(m) == 100000);
+	/* Who came before the guest left is another one. */
+	play("1000000:log_base 1000001:log_on 1100000:stop 1100001:base", begin);
+	moment_send_at(rig.cross, PORT, MOMENT_RELEASED, begin + 1300000000, OTHER);
+	events_run();
+	m = migrations_next(rig.ms, PORT, &iter);
+	CHECK(m->n_moments == 5 && migration_blackout_us(m) == 200000);
 	rig_stop();
 }
 
@@ -465,7 +494,7 @@ firsts(void)
 	CHECK(migrations_busy(rig.ms));
 	looks_wait(1);
 	m = migrations_next(rig.ms, PORT, &iter);
-	CHECK(m->n_moments == 2);
+	CHECK(m->n_moments == 2 && rig.news[0] == '\0');
 	rig.look.first_receive = begin + 3000;
 	rig.look.first_transmit = begin + 5000;
 	while (migrations_busy(rig.ms))
@@ -475,6 +504,7 @@ firsts(void)
 	      m->moments[3].tsc == begin + 5000);
 	migrations_look(rig.ms, PORT);
 	CHECK(m->n_moments == 4);
+	CHECK_STR("told with its first frames", rig.news, "1 arrived");
 	rig_stop();
 }
 
@@ -547,6 +577,7 @@ main(void)
 {
 	stories();
 	heard();
+	found_on_a_port();
 	progress();
 	bounds();
 	lost();
