@@ -129,8 +129,8 @@ void migrations_destroy(struct migrations *ms);
 void migrations_port_del(struct migrations *ms, uint16_t port);
 
 /**
- * An address that stood on a port was seen on another one: tells so of the guest that has left it, where
- * nobody parks its frames and says it better.
+ * An address that stood on a port was seen on another one: tells so of the guest that has left it,
+ * where nobody parks its frames and says it better.
  */
 void migrations_heard(struct migrations *ms, uint16_t port, uint16_t there);
 

@@ -221,6 +221,15 @@ queues_used(const struct port_info *info)
 	return n;
 }
 
+static bool
+parks_frames(const struct rpc_switch *sw, const struct port_opts *opts)
+{
+	struct park_opts parks;
+
+	park_set_opts_get(sw->parks, &parks);
+	return opts->type == PORT_VHOST_USER && !opts->no_park && parks.bytes > 0;
+}
+
 static json_t *
 port_offer(struct rpc_switch *sw, struct port *p)
 {
@@ -233,7 +242,7 @@ port_offer(struct rpc_switch *sw, struct port *p)
 		"name", port_name(p), "type", vhost ? "vhost-user" : "ethdev",
 		"group", opts->group == NULL ? "" : opts->group, "mtu", opts->mtu,
 		"queues", opts->n_queues, "queues_used", used, "connected", s->connected,
-		"running", used > 0, "park", false, "regions", (int)s->n_regions);
+		"running", used > 0, "park", parks_frames(sw, opts), "regions", (int)s->n_regions);
 
 	json_object_update_new(o, json_pack("{s:o, s:o, s:o, s:o}",
 		"offered", feature_json(s->offered), "features", feature_json(s->features),

@@ -124,6 +124,8 @@ own(void)
 	struct rpc_error err = { 0 };
 
 	CHECK(json_array_size(json_object_get(offer, "ports")) == 2);
+	check_json("parks", json_object_get(json_array_get(json_object_get(offer, "ports"), 0),
+					    "park"), "true");
 	check_member("regions", offer, "regions_max", "8");
 	params = json_pack("{s:O, s:s, s:s}", "peer", offer, "port", "vm1", "peer_port", "vm2");
 	CHECK(rpc_call(rig.sw.rpc, "migration.check", params, &result, &err) == 0);
