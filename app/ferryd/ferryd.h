@@ -4,6 +4,7 @@
 
 /* Inside of app/ferryd: what its modules share.  Everything is control's. */
 
+#include "announce.h"
 #include "capture.h"
 #include "cross.h"
 #include "fdb.h"
@@ -32,6 +33,7 @@ struct ferryd {
 	struct swdev_pool *pool;
 	struct fdb *fdb;
 	struct capture *capture;
+	struct announcer *announcer;
 	struct park_set *parks;
 	struct loop_watch *park_watch; /* while there are guests on their way */
 	struct ports *ports;
@@ -75,6 +77,10 @@ extern const struct port_ops glue_port_ops;
 int glue_init(struct ferryd *d);
 int migration_init(struct ferryd *d);
 void migration_fini(struct ferryd *d);
+
+/* Addresses of guests that have come, announced some more times. */
+int announcer_init(struct ferryd *d);
+void announcer_fini(struct ferryd *d);
 
 /* glue_park.c: guests that leave their port, and where their frames go. */
 int park_init(struct ferryd *d);

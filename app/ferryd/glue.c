@@ -3,6 +3,8 @@
 #include "event.h"
 #include "log.h"
 
+#include <string.h>
+
 #include <rte_cycles.h>
 
 
@@ -28,6 +30,7 @@ port_removed(void *arg, struct port *p)
 	struct ferryd *d = arg;
 
 	park_forget(d->parks, port_number(p));
+	announcer_forget(d->announcer, port_number(p));
 	fdb_port_del(d->fdb, port_number(p));
 	capture_port_set(d->capture, port_number(p), NULL);
 	migrations_port_del(d->migrations, port_number(p));
@@ -83,7 +86,44 @@ port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac)
 {
 	struct ferryd *d = arg;
 
+	struct event ev = {
+		.kind = EVENT_ANNOUNCE, .port = port_number(p), .values = { port_id(p) },
+	};
+
 	worker_announce(d->workers, port_number(p), port_id(p), mac);
+	memcpy(&ev.key, mac, sizeof(*mac));
+	event_send(d->cross, &ev);
+}
+
+static void
+announce_again(void *arg, uint16_t port, uint32_t id, const struct rte_ether_addr *mac)
+{
+	struct ferryd *d = arg;
+
+	worker_announce(d->workers, port, id, mac);
+}
+
+static void
+on_announce(void *arg, const struct event *ev)
+{
+	struct ferryd *d = arg;
+	struct rte_ether_addr mac;
+
+	memcpy(&mac, &ev->key, sizeof(mac));
+	announcer_add(d->announcer, ev->port, (uint32_t)ev->values[0], &mac);
+}
+
+int
+announcer_init(struct ferryd *d)
+{
+	event_handle(d->cross, EVENT_ANNOUNCE, on_announce, d);
+	return announcer_create(d->loop, announce_again, d, &d->announcer);
+}
+
+void
+announcer_fini(struct ferryd *d)
+{
+	announcer_destroy(d->announcer);
 }
 
 const struct port_ops glue_port_ops = {

@@ -66,12 +66,31 @@ on_park(void *arg, const struct event *ev)
 	glue_park_look(arg);
 }
 
-static bool
-address_moving(void *arg, uint16_t from, uint16_t to)
+/* A guest that was parked for, or stood behind an uplink, and is on a port of ours now has come. */
+static void
+arrival_announce(struct ferryd *d, fdb_key_t key, uint16_t to)
 {
-	struct ferryd *d = arg;
+	const struct port *p = port_by_number(d->ports, to);
+	struct rte_ether_addr mac;
 
-	if (park_learned(d->parks, from, to))
+	if (p == NULL || port_opts(p)->type != PORT_VHOST_USER || key >> 48 != 0)
+		return;
+	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
+		mac.addr_bytes[i] = (uint8_t)(key >> (8 * (RTE_ETHER_ADDR_LEN - 1 - i)));
+	if (!announcer_has(d->announcer, to, &mac))
+		announcer_add(d->announcer, to, port_id(p), &mac);
+}
+
+static bool
+address_moving(void *arg, fdb_key_t key, uint16_t from, uint16_t to)
+{
+	const struct ferryd *d = arg;
+	const struct port *left = port_by_number(d->ports, from);
+	bool later = park_learned(d->parks, from, to);
+
+	if (later || (left != NULL && port_opts(left)->type == PORT_ETHDEV))
+		arrival_announce(arg, key, to);
+	if (later)
 		return true;
 	migrations_heard(d->migrations, from, to);
 	return false;

@@ -249,6 +249,7 @@ static const struct module modules[] = {
 	{ "events",     false, events_init,  events_fini },
 	{ "migration",  false, migration_init, migration_fini },
 	{ "parks",      false, park_init,    park_fini },
+	{ "announcer",  false, announcer_init, announcer_fini },
 	{ "ports",      false, ports_init,   ports_fini },
 	{ "workers",    true,  workers_init, workers_fini },
 	{ "glue",       false, glue_init,    NULL },

@@ -24,6 +24,7 @@ enum event_kind {
 	EVENT_CAPTURE_ENDED, /**< the writer has ended a capture by itself: limit, reader gone */
 	EVENT_MOMENT, /**< something of a migration has happened to a port (moment.h) */
 	EVENT_PARK,   /**< frames are kept for a guest on its way: control looks after them */
+	EVENT_ANNOUNCE, /**< a front-end has its guest's address announced */
 	EVENT_KINDS
 };
 

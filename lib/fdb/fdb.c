@@ -362,7 +362,7 @@ learn_new(struct fdb *fdb, fdb_key_t key, uint16_t port)
 static int
 learn_move(struct fdb *fdb, struct fdb_slot *s, uint16_t port)
 {
-	if (fdb->moving != NULL && fdb->moving(fdb->moving_arg, s->port, port))
+	if (fdb->moving != NULL && fdb->moving(fdb->moving_arg, s->key, s->port, port))
 		return 0;
 	fdb->ports[port].moved_from = s->port;
 	slot_move(fdb, s, port, SLOT_LEARNED);

@@ -159,7 +159,7 @@ int fdb_learn(struct fdb *fdb, fdb_key_t key, uint16_t port);
  *
  * @return  true: not now, fdb_port_move() will follow
  */
-typedef bool fdb_moving_fn(void *arg, uint16_t from, uint16_t to);
+typedef bool fdb_moving_fn(void *arg, fdb_key_t key, uint16_t from, uint16_t to);
 
 /** Names who is asked; before workers start. */
 void fdb_moving(struct fdb *fdb, fdb_moving_fn *fn, void *arg);
