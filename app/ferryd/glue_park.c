@@ -32,9 +32,9 @@ park_closed(void *arg, uint16_t port, uint16_t heir)
 	struct ferryd *d = arg;
 	struct port *p = port_by_number(d->ports, port);
 
-	if (p == NULL || heir == port)
+	if (p == NULL)
 		return;
-	if (heir != PARK_NOWHERE && port_by_number(d->ports, heir) != NULL)
+	if (heir != PARK_NOWHERE && heir != port && port_by_number(d->ports, heir) != NULL)
 		fdb_port_move(d->fdb, port, heir);
 	else if (!port_connected(p))
 		fdb_flush(d->fdb, port);

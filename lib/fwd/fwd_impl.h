@@ -76,6 +76,7 @@ struct fwd {
 	const struct swdev_view *rings;
 	const struct port_view *ports;
 	const struct park_view *parks;        /* NULL: no park is in use */
+	uint64_t now;                         /* cycle counter; when a park is */
 
 	/* Rings of the view that had chains when all were looked at; see rings_turn(). */
 	uint64_t version;                     /* of that view */

@@ -8,8 +8,9 @@
  * this, there are fewer now. */
 #define SETTLE_US 20000
 
-/* What goes out of one buffer in one turn, so that others get theirs. */
+/* What goes out of one buffer in one turn, so that others get theirs; and no more than FWD_BYTES. */
 #define BURSTS 4
+#define TIMED_OUT 4096
 
 void
 fwd_parks_load(struct fwd *f)
@@ -17,6 +18,9 @@ fwd_parks_load(struct fwd *f)
 	const struct park_view *v = f->opts.parks != NULL ? park_view(f->opts.parks) : NULL;
 
 	f->parks = v != NULL && v->n_active > 0 ? v : NULL;
+	/* One for the whole turn: a burst that is to wait does so as a whole. */
+	if (f->parks != NULL)
+		f->now = rte_rdtsc();
 }
 
 static struct park_buf *
@@ -46,7 +50,7 @@ rings_ready(const struct fwd *f, const struct park_live *p, uint16_t heir)
 	if (live == NULL || live->n_rx == 0)
 		return false;
 	return live->n_rx >= p->n_rx ||
-	       rte_rdtsc() - live->since > (uint64_t)SETTLE_US * (rte_get_tsc_hz() / 1000000);
+	       (int64_t)(f->now - live->since) > (int64_t)(SETTLE_US * (rte_get_tsc_hz() / 1000000));
 }
 
 static const struct port_live *
@@ -63,22 +67,41 @@ heir_ready(const struct fwd *f, const struct park_live *p)
 	return rings_ready(f, p, p->heir) ? heir : NULL;
 }
 
+static bool
+waiting_before(const struct fwd *f, const struct park_live *p)
+{
+	return p->phase == PARK_RELEASING && !park_buf_empty(mine(f, p));
+}
+
 const struct park_live *
 fwd_park_find(const struct fwd *f, const struct port_live **to)
 {
 	const struct park_live *p = f->parks->ports[(*to)->number];
 	const struct port_live *heir;
 
-	if (p == NULL || p->phase == PARK_READY || p->phase == PARK_DROPPING)
+	if (p == NULL || p->phase == PARK_READY)
 		return NULL;
-	if (p->phase == PARK_KEEPING || !park_buf_empty(mine(f, p)))
+	if (p->phase == PARK_KEEPING || waiting_before(f, p))
 		return p;
 	heir = heir_ready(f, p);
 	/* What the heir may not have is refused by name when it is its turn. */
 	if (heir == NULL || (heir != *to && !fwd_heard_by(f, heir)))
-		return p;
+		return p->phase == PARK_RELEASING && !p->closing ? p : NULL;
 	*to = heir;
 	return NULL;
+}
+
+/* What is flooded now reaches a port, or waits for it there. */
+static bool
+hears(const struct fwd *f, uint16_t port)
+{
+	const struct park_live *p = f->parks->ports[port];
+	const struct swdev_live *live = f->rings->ports[port];
+
+	if (f->ports->ports[port]->type == PORT_ETHDEV)
+		return true;
+	return (live != NULL && live->n_rx > 0) ||
+	       (p != NULL && (p->phase == PARK_KEEPING || p->phase == PARK_RELEASING));
 }
 
 /* The guest hears what is flooded on its new port. */
@@ -86,13 +109,10 @@ bool
 fwd_park_left(const struct fwd *f, const struct port_live *to)
 {
 	const struct park_live *p = f->parks->ports[to->number];
-	const struct swdev_live *live;
 
 	if (p == NULL || p->phase != PARK_RELEASING || p->heir == p->port)
 		return false;
-	live = f->rings->ports[p->heir];
-	return f->ports->ports[p->heir] == NULL || f->ports->ports[p->heir]->type == PORT_ETHDEV ||
-	       (live != NULL && live->n_rx > 0);
+	return f->ports->ports[p->heir] != NULL && hears(f, p->heir);
 }
 
 /* A frame on its way into a buffer. */
@@ -149,6 +169,8 @@ struct leaving {
 	struct park_buf *buf;
 	struct stats_lane *lane;
 	const struct port_live *heir;
+	uint64_t bytes;              /* looked at in this turn */
+	uint32_t passed;             /* frames that do not go on */
 	uint64_t at;                 /* behind what was looked at */
 	uint64_t ends[FWD_BURST];    /* behind each frame of the burst */
 };
@@ -188,6 +210,7 @@ passed_over(struct fwd *f, struct leaving *l, const struct park_frame *pf,
 		stats_drop(l->lane, d, 1);
 	else
 		return false;
+	l->passed++;
 	return true;
 }
 
@@ -226,9 +249,10 @@ burst_add(struct fwd *f, struct leaving *l)
 	if (pf == NULL || !source_same(f, l, pf))
 		return false;
 	frame_fill(f, pf, fr);
+	l->bytes += pf->len;
 	if (f->n == 0 && passed_over(f, l, pf, fr)) {
 		park_buf_take(l->buf, l->at);
-		return true;
+		return l->bytes < FWD_BYTES;
 	}
 	if (f->n > 0 && (known(f, l, pf) || refused(f, l, fr) != DROP_NONE))
 		return false;
@@ -239,7 +263,7 @@ burst_add(struct fwd *f, struct leaving *l)
 	}
 	fwd_group_add(&f->groups[0], f->n);
 	l->ends[f->n++] = l->at;
-	return f->n < FWD_BURST;
+	return f->n < FWD_BURST && l->bytes < FWD_BYTES;
 }
 
 static uint32_t
@@ -271,27 +295,28 @@ release(struct fwd *f, const struct park_live *p, struct stats_lane *lane)
 	};
 	uint32_t frames = 0;
 
-	for (uint32_t i = 0; l.heir != NULL && i < BURSTS; i++) {
+	for (uint32_t i = 0; l.heir != NULL && i < BURSTS && l.bytes < FWD_BYTES; i++) {
 		uint32_t done = burst_send(f, &l);
 
 		frames += done;
 		if (done == 0)
 			break;
 	}
-	return frames;
+	return frames + l.passed;
 }
 
-static void
-drop_all(struct fwd *f, const struct park_live *p, struct stats_lane *lane)
+static uint32_t
+drop_some(struct fwd *f, const struct park_live *p, struct stats_lane *lane)
 {
 	struct park_buf *b = mine(f, p);
 	uint64_t at = 0;
 	uint32_t n = 0;
 
-	while (park_buf_next(b, &at) != NULL)
+	while (n < TIMED_OUT && park_buf_next(b, &at) != NULL)
 		n++;
 	park_buf_take(b, at);
 	stats_drop(lane, DROP_PARK_TIMEOUT, n);
+	return n;
 }
 
 static bool
@@ -312,10 +337,8 @@ fwd_parks_turn(struct fwd *f)
 
 		if (left == NULL || !waiting(f, p))
 			continue;
-		if (p->phase == PARK_DROPPING)
-			drop_all(f, p, fwd_lane(f, left));
-		else
-			frames += release(f, p, fwd_lane(f, left));
+		frames += p->phase == PARK_DROPPING ? drop_some(f, p, fwd_lane(f, left)) :
+			  release(f, p, fwd_lane(f, left));
 	}
 	return frames;
 }

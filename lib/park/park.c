@@ -139,7 +139,7 @@ bufs_create(struct park_set *ps, struct park *p, uint32_t bytes)
 	if (p->live.bufs == NULL)
 		return -ENOMEM;
 	for (uint32_t w = 0; w < n; w++)
-		if (park_buf_create(bytes / n, &p->live.bufs[w]) < 0)
+		if (park_buf_create(RTE_MAX(bytes / n, PARK_BUF_MIN), &p->live.bufs[w]) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -202,26 +202,43 @@ park_cancel(struct park_set *ps, uint16_t port)
 	pthread_mutex_unlock(&ps->lock);
 }
 
-void
-park_forget(struct park_set *ps, uint16_t port)
-{
-	pthread_mutex_lock(&ps->lock);
-	for (uint32_t i = 0; i < PARK_PORTS_MAX; i++)
-		if (ps->parks[i] != NULL && i != port && ps->parks[i]->live.heir == port) {
-			ps->parks[i]->live.heir = PARK_NOWHERE;
-			ps->parks[i]->live.phase = PARK_KEEPING;
-		}
-	if (ps->parks[port] != NULL)
-		park_close(ps, port);
-	pthread_mutex_unlock(&ps->lock);
-}
-
 static void
 phase_set(struct park *p, enum park_phase phase, uint16_t heir)
 {
 	p->live.phase = (uint8_t)phase;
 	p->live.heir = heir;
+	p->live.closing = false;
 	p->since = p->full = rte_rdtsc();
+}
+
+/* The guest has to show up again; who gets the number next is another. */
+static void
+disinherit(struct park_set *ps, uint16_t port)
+{
+	bool changed = false;
+
+	for (uint32_t i = 0; i < PARK_PORTS_MAX; i++) {
+		struct park *p = ps->parks[i];
+
+		if (p == NULL || i == port || p->live.heir != port)
+			continue;
+		if (p->live.phase == PARK_RELEASING)
+			phase_set(p, PARK_KEEPING, PARK_NOWHERE);
+		p->live.heir = PARK_NOWHERE;
+		changed = true;
+	}
+	if (changed)
+		publish(ps);
+}
+
+void
+park_forget(struct park_set *ps, uint16_t port)
+{
+	pthread_mutex_lock(&ps->lock);
+	disinherit(ps, port);
+	if (ps->parks[port] != NULL)
+		park_close(ps, port);
+	pthread_mutex_unlock(&ps->lock);
 }
 
 /* Who sleeps has frames to give away. */
@@ -246,6 +263,7 @@ park_begin(struct park_set *ps, uint16_t port, uint64_t features, uint16_t n_rx)
 	if (p != NULL && p->live.phase != PARK_KEEPING) {
 		p->live.features = features;
 		p->live.n_rx = n_rx;
+		p->told_last = p->told_out = false;
 		phase_set(p, PARK_KEEPING, PARK_NOWHERE);
 		publish(ps);
 		begun = true;
@@ -255,7 +273,18 @@ park_begin(struct park_set *ps, uint16_t port, uint64_t features, uint16_t n_rx)
 		ps->ops.wanted(ps->arg);
 }
 
-/* What followed the guest to another place follows it back. */
+/* What is kept where the guest was in between goes there, too. */
+static void
+follow(struct park_set *ps, struct park *p, uint16_t to)
+{
+	const uint16_t place = p->live.heir;
+	struct park *between = place != PARK_NOWHERE ? ps->parks[place] : NULL;
+
+	if (between != NULL && between != p && between->live.phase == PARK_KEEPING)
+		release(ps, between, to);
+	release(ps, p, to);
+}
+
 void
 park_return(struct park_set *ps, uint16_t port)
 {
@@ -263,14 +292,8 @@ park_return(struct park_set *ps, uint16_t port)
 
 	pthread_mutex_lock(&ps->lock);
 	p = ps->parks[port];
-	if (p != NULL && p->live.phase != PARK_READY) {
-		uint16_t place = p->live.heir;
-
-		if (place != PARK_NOWHERE && place != port && ps->parks[place] != NULL &&
-		    ps->parks[place]->live.phase == PARK_KEEPING)
-			release(ps, ps->parks[place], port);
-		release(ps, p, port);
-	}
+	if (p != NULL && p->live.phase != PARK_READY)
+		follow(ps, p, port);
 	pthread_mutex_unlock(&ps->lock);
 }
 
@@ -295,6 +318,17 @@ park_any(struct park_set *ps)
 	return any;
 }
 
+/* It has gone on from where it was seen first.  That is no longer time for what is kept. */
+static void
+move_on(struct park_set *ps, struct park *p, uint16_t to)
+{
+	const uint64_t since = p->since, full = p->full;
+
+	follow(ps, p, to);
+	p->since = since;
+	p->full = full;
+}
+
 bool
 park_learned(struct park_set *ps, uint16_t from, uint16_t to)
 {
@@ -306,6 +340,8 @@ park_learned(struct park_set *ps, uint16_t from, uint16_t to)
 	withheld = p != NULL && (p->live.phase == PARK_KEEPING || p->live.phase == PARK_RELEASING);
 	if (withheld && p->live.phase == PARK_KEEPING)
 		release(ps, p, to);
+	else if (withheld && p->live.heir != from && p->live.heir != to)
+		move_on(ps, p, to);
 	pthread_mutex_unlock(&ps->lock);
 	return withheld;
 }
@@ -326,11 +362,12 @@ frames_tell(struct park_set *ps, struct park *p)
 
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++) {
 		const struct park_buf *b = p->live.bufs[w];
-		uint64_t b_first = __atomic_load_n(&b->first, __ATOMIC_RELAXED);
+		uint64_t b_first = atomic_load_explicit(&b->first, memory_order_relaxed);
+		uint64_t b_last = atomic_load_explicit(&b->last, memory_order_relaxed);
 
 		if (b_first != 0 && (first == 0 || b_first < first))
 			first = b_first;
-		last = RTE_MAX(last, __atomic_load_n(&b->last, __ATOMIC_RELAXED));
+		last = RTE_MAX(last, b_last);
 	}
 	if (first != 0 && !p->told_first)
 		moment_send_at(ps->cross, p->live.port, MOMENT_PARKED_FIRST, first, 0);
@@ -398,15 +435,29 @@ ready_again(struct park_set *ps, struct park *p)
 	publish(ps);
 }
 
+/* From now on nothing is kept where nothing is.  @return false: something was, just before */
+static bool
+seal(struct park_set *ps, struct park *p)
+{
+	p->live.closing = true;
+	publish(ps);
+	if (all_empty(ps, p))
+		return true;
+	p->live.closing = false;
+	publish(ps);
+	return false;
+}
+
 /* The addresses follow before the park is out of sight: no frame in between goes astray. */
 static void
-finish(struct park_set *ps, struct park *p)
+finish(struct park_set *ps, uint16_t port, uint16_t heir)
 {
-	uint16_t port = p->live.port, heir = p->live.heir;
+	struct park *p;
 
 	ps->ops.closed(ps->arg, port, heir);
 	pthread_mutex_lock(&ps->lock);
-	if (ps->parks[port] != p || p->live.phase == PARK_KEEPING || !all_empty(ps, p)) {
+	p = ps->parks[port];
+	if (p == NULL || !p->live.closing) {
 		/* It was in use again meanwhile. */
 	} else if (p->logging && heir == port) {
 		ready_again(ps, p);
@@ -421,16 +472,21 @@ park_tick(struct park_set *ps)
 {
 	uint32_t left = 0;
 
-	for (uint32_t i = 0; i < PARK_PORTS_MAX; i++) {
+	for (uint16_t i = 0; i < PARK_PORTS_MAX; i++) {
+		uint16_t heir = PARK_NOWHERE;
 		bool over = false;
+		struct park *p;
 
 		pthread_mutex_lock(&ps->lock);
-		if (ps->parks[i] != NULL)
-			over = step(ps, ps->parks[i]);
-		left += !over && ps->parks[i] != NULL && ps->parks[i]->live.phase != PARK_READY;
+		p = ps->parks[i];
+		if (p != NULL) {
+			over = step(ps, p) && seal(ps, p);
+			heir = p->live.heir;
+			left += !over && p->live.phase != PARK_READY;
+		}
 		pthread_mutex_unlock(&ps->lock);
 		if (over)
-			finish(ps, ps->parks[i]);
+			finish(ps, i, heir);
 	}
 	return left;
 }

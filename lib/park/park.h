@@ -133,6 +133,7 @@ struct park_live {
 	uint16_t heir;            /**< releasing: where to; may be the port itself */
 	uint16_t n_rx;
 	uint8_t phase;            /**< enum park_phase */
+	bool closing;             /**< a buffer that is empty stays so */
 	uint64_t features;
 	struct park_buf **bufs;   /**< by worker */
 };

@@ -69,11 +69,12 @@ void
 park_buf_put(struct park_buf *b, struct park_frame *pf, uint32_t len)
 {
 	uint64_t head = atomic_load_explicit(&b->head, memory_order_relaxed);
+	uint64_t now = rte_rdtsc();
 
 	pf->len = len;
-	b->last = rte_rdtsc();
-	if (b->first == 0)
-		b->first = b->last;
+	atomic_store_explicit(&b->last, now, memory_order_relaxed);
+	if (atomic_load_explicit(&b->first, memory_order_relaxed) == 0)
+		atomic_store_explicit(&b->first, now, memory_order_relaxed);
 	atomic_store_explicit(&b->head, head + record_size(len), memory_order_release);
 }
 

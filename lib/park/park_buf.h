@@ -36,11 +36,14 @@ struct park_buf {
 	uint8_t *mem;
 	uint64_t size;
 	_Atomic uint64_t head;  /**< producer: store; only grows */
-	uint64_t first;         /**< producer: cycle counter at the first frame; 0: none */
-	uint64_t last;          /**< producer: likewise at the last */
+	_Atomic uint64_t first; /**< producer: cycle counter at the first frame; 0: none */
+	_Atomic uint64_t last;  /**< producer: likewise at the last */
 	_Alignas(64)
 	_Atomic uint64_t tail;  /**< consumer: store; only grows */
 };
+
+/** In so much there is always room for a frame of 64 KB when it is empty, wherever it begins. */
+#define PARK_BUF_MIN (256U << 10)
 
 /** Sets memory aside, touched, so that a producer never waits for a page.  @return 0; -ENOMEM */
 int park_buf_create(uint64_t size, struct park_buf **out);
@@ -59,7 +62,8 @@ park_buf_empty(const struct park_buf *b)
 static inline void
 park_buf_begin(struct park_buf *b)
 {
-	b->first = b->last = 0;
+	atomic_store_explicit(&b->first, 0, memory_order_relaxed);
+	atomic_store_explicit(&b->last, 0, memory_order_relaxed);
 }
 
 /**
