@@ -8,7 +8,7 @@
  * this, there are fewer now. */
 #define SETTLE_US 20000
 
-/* What goes out of one buffer in one turn, so that others get theirs; and no more than FWD_BYTES. */
+/* What goes out of one buffer in one turn, so that others get theirs; no more than FWD_BYTES. */
 #define BURSTS 4
 #define TIMED_OUT 4096
 
