@@ -67,13 +67,16 @@ session_num_post(struct session *s, const struct vhu_msg_context *m)
 	s->rings[m->payload.state.index].size = num > SIZE_MAX_VIRTIO ? 0 : num;
 }
 
-/* Told once more, for the log flag: rings that run need not stand for it. */
+/*
+ * Told once more, for the log flag: rings that run need not stand for it.  Nor is it the library's:
+ * it would look for the ring's position in a used index that moves, and complain.
+ */
 static bool
 addr_same(const struct session *s, const struct vhost_vring_addr *a)
 {
 	const struct ring *said = &s->said[a->index];
 
-	return s->running && said->addr_given && said->desc.v == a->desc_user_addr &&
+	return s->running && s->rings[a->index].started && said->addr_given && said->desc.v == a->desc_user_addr &&
 	       said->driver.v == a->avail_user_addr && said->device.v == a->used_user_addr;
 }
 
@@ -85,7 +88,7 @@ session_addr_pre(struct session *s, const struct vhu_msg_context *m)
 	if (s->mem == NULL)
 		return session_refuse(s, "ring %u: addresses without memory", a.index);
 	if (addr_same(s, &a))
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+		return RTE_VHOST_MSG_RESULT_OK;
 	hold_started(s, a.index);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
