@@ -172,25 +172,12 @@ closed(struct vmm_front *f)
 	return poll(&p, 1, (int)f->deadline_ms) == 1;
 }
 
-static struct vmm_guest *
-guest_open(struct rig *r, const char *name)
-{
-	struct vmm_guest *g;
-
-	CHECK(rig_create(r, name, false, 1) == 0);
-	g = rig_guest(r, false, 1);
-	CHECK(vmm_guest_open(g) == 0);
-	CHECK(rig_wait(r, SESSION_UP));
-	rig_told(r);
-	return g;
-}
-
 /* A refusal that is acknowledged leaves everything as it was. */
 static void
 refused_running(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "bad");
+	struct vmm_guest *g = rig_open_quiet(&r, "bad");
 	unsigned int fds = rig_fds();
 
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
@@ -202,8 +189,7 @@ refused_running(void)
 	CHECK(rig_wait(&r, SESSION_UP));
 	CHECK(vmm_front_send_state(g->front, VMM_SET_VRING_NUM, 0, g->queues[0].ring->conf.size) == 0);
 	CHECK_STR("a good message", rig_told(&r), "QR");
-	vmm_guest_destroy(g);
-	rig_destroy(&r);
+	rig_close(&r, g);
 }
 
 /* What the library would forget to close is closed with the connection, acknowledged or not. */
@@ -235,8 +221,7 @@ forgotten_closed(void)
 		if (rig_fds() != fds)
 			CHECK_STR(forgotten[i].story, "descriptors are lost", "closed");
 	}
-	vmm_guest_destroy(g);
-	rig_destroy(&r);
+	rig_close(&r, g);
 }
 
 /* Without acknowledgements the connection ends, and its reason stays to be seen. */
@@ -266,8 +251,7 @@ refused_closes(void)
 	vmm_guest_destroy(g);
 	g = rig_guest(&r, false, 1);
 	CHECK(rig_fds_settle(fds));
-	vmm_guest_destroy(g);
-	rig_destroy(&r);
+	rig_close(&r, g);
 }
 
 /* What a stranger sends to one port must not hold up another. */
@@ -276,11 +260,11 @@ stalls_nobody(const void *bytes, size_t len, const char *reason)
 {
 	struct session_info info;
 	struct rig r, other;
-	struct vmm_guest *g = guest_open(&r, "half");
+	struct vmm_guest *g = rig_open_quiet(&r, "half");
 	struct vmm_guest *h;
 
 	CHECK(vmm_front_raw(g->front, bytes, len, NULL, 0) == 0);
-	h = guest_open(&other, "whole");
+	h = rig_open_quiet(&other, "whole");
 	CHECK(closed(g->front));
 	CHECK(rig_wait(&r, SESSION_BROKEN));
 	rig_info(&r, &info);
@@ -289,10 +273,8 @@ stalls_nobody(const void *bytes, size_t len, const char *reason)
 	vmm_guest_disconnect(g);
 	CHECK(vmm_guest_open(g) == 0);
 	CHECK(rig_wait(&r, SESSION_UP));
-	vmm_guest_destroy(h);
-	vmm_guest_destroy(g);
-	rig_destroy(&other);
-	rig_destroy(&r);
+	rig_close(&other, h);
+	rig_close(&r, g);
 }
 
 static void
@@ -327,7 +309,7 @@ half_to_a_client(void)
 	CHECK(rig_create(&r, "relative", true, 1) == 0);
 	CHECK(vmm_front_connect(f) == 0);
 	CHECK(vmm_front_raw(f, &cut, sizeof(cut), NULL, 0) == 0);
-	h = guest_open(&other, "beside");
+	h = rig_open_quiet(&other, "beside");
 	CHECK(closed(f));
 	CHECK(rig_wait_generation(&r, 2)); /* it has connected again by itself */
 	vmm_guest_destroy(h);
@@ -345,21 +327,19 @@ answers_unread(void)
 	const struct vmm_header question = { VMM_GET_FEATURES, VMM_MSG_VERSION, 0 };
 	struct session_info info;
 	struct rig r, other;
-	struct vmm_guest *g = guest_open(&r, "deaf");
+	struct vmm_guest *g = rig_open_quiet(&r, "deaf");
 	struct vmm_guest *h;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < 100000 && rc == 0; i++)
 		rc = vmm_front_raw(g->front, &question, sizeof(question), NULL, 0);
 	CHECK(rc == -ECONNRESET);
-	h = guest_open(&other, "hearing");
+	h = rig_open_quiet(&other, "hearing");
 	CHECK(rig_wait(&r, SESSION_BROKEN));
 	rig_info(&r, &info);
 	CHECK_STR("its reason", info.reason, "front-end does not read its answers");
-	vmm_guest_destroy(h);
-	vmm_guest_destroy(g);
-	rig_destroy(&other);
-	rig_destroy(&r);
+	rig_close(&other, h);
+	rig_close(&r, g);
 }
 
 void

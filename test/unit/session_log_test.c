@@ -38,36 +38,16 @@ features_send(struct vmm_guest *g, uint64_t more)
 	return vmm_front_send_u64(g->front, VMM_SET_FEATURES, g->front->features | more);
 }
 
-static struct vmm_guest *
-guest_open(struct rig *r, const char *name)
-{
-	struct vmm_guest *g;
-
-	CHECK(rig_create(r, name, false, 1) == 0);
-	g = rig_guest(r, false, 1);
-	CHECK(vmm_guest_open(g) == 0);
-	CHECK(rig_wait(r, SESSION_UP));
-	CHECK_STR("nothing is logged at first", r->cfg.log == NULL ? "" : "log", "");
-	rig_told(r);
-	return g;
-}
-
-static void
-guest_close(struct rig *r, struct vmm_guest *g)
-{
-	vmm_guest_destroy(g);
-	rig_destroy(r);
-}
-
 static void
 offered(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "offered");
+	struct vmm_guest *g = rig_open_quiet(&r, "offered");
 
+	CHECK(r.cfg.log == NULL);
 	CHECK((g->front->offered & LOG_ALL) != 0);
 	CHECK((g->front->protocol & VMM_PROTO_LOG_SHMFD) != 0);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* As QEMU begins, cancels and begins again; positions and rings are not touched by it. */
@@ -76,7 +56,7 @@ switched(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "switched");
+	struct vmm_guest *g = rig_open_quiet(&r, "switched");
 
 	CHECK(log_send(g, LOG_LEN, 0) == 0);
 	CHECK_STR("a log alone changes nothing", rig_told(&r), "");
@@ -90,7 +70,7 @@ switched(void)
 		CHECK_STR("off", rig_told(&r), "L");
 		CHECK(r.cfg.log == NULL);
 	}
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* Marks go to the log of now: bit n of the file is page n, whatever stands before it. */
@@ -98,7 +78,7 @@ static void
 replaced(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "replaced");
+	struct vmm_guest *g = rig_open_quiet(&r, "replaced");
 	int fd = log_file(LOG_LEN + 4096);
 	uint8_t byte = 0;
 
@@ -111,7 +91,7 @@ replaced(void)
 	CHECK(dirty_mark(r.cfg.log, (gpa_t){ 19 * 4096 + 4095 }, 2) == 0);
 	CHECK(pread(fd, &byte, 1, 4096 + 2) == 1 && byte == 0x18);
 	close(fd);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* Nothing may be written while the log is still to come, and all from the first write on. */
@@ -120,7 +100,7 @@ log_comes_last(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "last");
+	struct vmm_guest *g = rig_open_quiet(&r, "last");
 
 	rig_move(&r, g, 1, 9, false);
 	CHECK(features_send(g, LOG_ALL) == 0);
@@ -133,7 +113,7 @@ log_comes_last(void)
 	CHECK(vmm_front_ask_u64(g->front, VMM_GET_FEATURES, &info.features) == 0);
 	CHECK_STR("now it does", rig_told(&r), "R");
 	CHECK(r.cfg.log != NULL && r.rings[1].pos.avail == 9);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -141,7 +121,7 @@ memory_outgrows_log(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "outgrows");
+	struct vmm_guest *g = rig_open_quiet(&r, "outgrows");
 	uint64_t end = 0;
 
 	for (unsigned int i = 0; i < g->mem->n_regions; i++)
@@ -157,14 +137,14 @@ memory_outgrows_log(void)
 	CHECK(vmm_front_ask_u64(g->front, VMM_GET_FEATURES, &info.features) == 0);
 	CHECK_STR("with a larger one it is", rig_told(&r), "R");
 	CHECK(r.cfg.log->n_pages == LOG_LEN * 8);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
 rings_start_again(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "again");
+	struct vmm_guest *g = rig_open_quiet(&r, "again");
 
 	CHECK(log_send(g, LOG_LEN, 0) == 0);
 	CHECK(features_send(g, LOG_ALL) == 0);
@@ -176,7 +156,7 @@ rings_start_again(void)
 	CHECK(vmm_front_ask_u64(g->front, VMM_GET_FEATURES, &g->front->offered) == 0);
 	CHECK_STR("who cannot change it starts with it", rig_told(&r), "LQR");
 	CHECK(r.cfg.log != NULL);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* The answer to this one comes after all that the messages before it have caused. */
@@ -235,7 +215,7 @@ static void
 leaves_and_returns(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "leaves");
+	struct vmm_guest *g = rig_open_quiet(&r, "leaves");
 	uint32_t base;
 
 	CHECK(vmm_front_ask_base(g->front, 0, &base) == 0);
@@ -250,7 +230,7 @@ leaves_and_returns(void)
 	CHECK(vmm_front_ask_base(g->front, 0, &base) == 0);
 	CHECK(vmm_front_ask_base(g->front, 1, &base) == 0);
 	CHECK_STR("while logging it is", rig_told(&r), "VQRQ");
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* Each is refused by name and nothing has changed; the front-end comes back. */
@@ -259,7 +239,7 @@ refused_one(const char *what, const char *reason, int fd, uint64_t len, uint64_t
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "refused");
+	struct vmm_guest *g = rig_open_quiet(&r, "refused");
 
 	CHECK(vmm_front_send_log(g->front, fd, len, offset) < 0);
 	CHECK(strchr(rig_told(&r), 'L') == NULL);
@@ -268,7 +248,7 @@ refused_one(const char *what, const char *reason, int fd, uint64_t len, uint64_t
 	CHECK(info.log_bytes == 0);
 	if (fd >= 0)
 		close(fd);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void

@@ -9,32 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct vmm_guest *
-guest_open(struct rig *r, const char *name)
-{
-	struct vmm_guest *g;
-
-	CHECK(rig_create(r, name, false, 1) == 0);
-	g = rig_guest(r, false, 1);
-	CHECK(vmm_guest_open(g) == 0);
-	CHECK(rig_wait(r, SESSION_UP));
-	rig_told(r);
-	return g;
-}
-
-static void
-guest_close(struct rig *r, struct vmm_guest *g)
-{
-	vmm_guest_destroy(g);
-	rig_destroy(r);
-}
-
 /* The owner touches what it has when it lets go: a table that is unmapped too early crashes. */
 static void
 table_changes(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "table");
+	struct vmm_guest *g = rig_open_quiet(&r, "table");
 
 	rig_move(&r, g, 1, 40, false);
 	CHECK(vmm_guest_mem_plug(g, 1 << 20) >= 0);
@@ -48,7 +28,7 @@ table_changes(void)
 	CHECK_STR("the same again, which the library ignores", rig_told(&r), "QR");
 	CHECK(r.rings[1].pos.avail == 40);
 	CHECK(r.rings[1].device.v == g->queues[1].ring->addr.used);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* The descriptor of a region that the library cannot map is forgotten there. */
@@ -77,7 +57,7 @@ table_fails_in_library(void)
 	int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "sealed");
+	struct vmm_guest *g = rig_open_quiet(&r, "sealed");
 
 	CHECK(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
 	rig_move(&r, g, 1, 5, false);
@@ -101,7 +81,7 @@ table_fails_in_library(void)
 	CHECK(r.rings[1].pos.avail == 5);
 	CHECK(rig_wait(&r, SESSION_UP));
 	forgotten_close(fd);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -136,7 +116,7 @@ memory_vanishes(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "vanish");
+	struct vmm_guest *g = rig_open_quiet(&r, "vanish");
 
 	CHECK(same_memory(&r, g, 0x5a));
 	truncate_all(g->mem);
@@ -156,7 +136,7 @@ memory_vanishes(void)
 	CHECK_STR("the same table, whole again", rig_told(&r), "R");
 	CHECK(rig_wait(&r, SESSION_UP));
 	CHECK(same_memory(&r, g, 0xa5));
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* After the check of the table and before the library has looked at what it maps. */
@@ -165,7 +145,7 @@ memory_vanishes_in_library(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "race");
+	struct vmm_guest *g = rig_open_quiet(&r, "race");
 
 	r.on_quiesce = truncate_all;
 	r.arg = g->mem;
@@ -176,7 +156,7 @@ memory_vanishes_in_library(void)
 	restore_all(g->mem);
 	CHECK(vmm_guest_mem_unplug(g) == 0);
 	CHECK_STR("until it is whole", rig_told(&r), "R");
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 void

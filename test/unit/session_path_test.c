@@ -60,8 +60,7 @@ stale_replaced(void)
 	CHECK(rig_create(&r, "stale", false, 1) == 0);
 	g = rig_guest(&r, false, 1);
 	CHECK(vmm_guest_open(g) == 0);
-	vmm_guest_destroy(g);
-	rig_destroy(&r);
+	rig_close(&r, g);
 	CHECK(!exists("stale"));
 }
 

@@ -350,6 +350,34 @@ rig_guest(struct rig *r, bool packed, uint16_t pairs)
 	return g;
 }
 
+struct vmm_guest *
+rig_open(struct rig *r, const char *name, bool packed, uint16_t pairs)
+{
+	struct vmm_guest *g;
+
+	CHECK(rig_create(r, name, false, pairs) == 0);
+	g = rig_guest(r, packed, pairs);
+	CHECK(vmm_guest_open(g) == 0);
+	CHECK(rig_wait(r, SESSION_UP));
+	return g;
+}
+
+struct vmm_guest *
+rig_open_quiet(struct rig *r, const char *name)
+{
+	struct vmm_guest *g = rig_open(r, name, false, 1);
+
+	rig_told(r);
+	return g;
+}
+
+void
+rig_close(struct rig *r, struct vmm_guest *g)
+{
+	vmm_guest_destroy(g);
+	rig_destroy(r);
+}
+
 void
 rig_move(struct rig *r, struct vmm_guest *g, uint16_t qid, uint16_t idx, bool wrap)
 {

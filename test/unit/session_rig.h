@@ -64,6 +64,15 @@ const char *rig_moments(struct rig *r);
 /** A guest for the rig's socket, in the opposite role; every message is acknowledged. */
 struct vmm_guest *rig_guest(struct rig *r, bool packed, uint16_t pairs);
 
+/** Creates a rig and its guest and runs it: most stories start here. */
+struct vmm_guest *rig_open(struct rig *r, const char *name, bool packed, uint16_t pairs);
+
+/** The same with one pair of split rings, the start already heard. */
+struct vmm_guest *rig_open_quiet(struct rig *r, const char *name);
+
+/** Ends both. */
+void rig_close(struct rig *r, struct vmm_guest *g);
+
 /** Moves a ring as a back-end would: its position, and the index that its driver sees. */
 void rig_move(struct rig *r, struct vmm_guest *g, uint16_t qid, uint16_t idx, bool wrap);
 

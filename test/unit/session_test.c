@@ -13,26 +13,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* A running guest and its rig; most stories start here. */
-static struct vmm_guest *
-guest_open(struct rig *r, const char *name, bool packed, uint16_t pairs)
-{
-	struct vmm_guest *g;
-
-	CHECK(rig_create(r, name, false, pairs) == 0);
-	g = rig_guest(r, packed, pairs);
-	CHECK(vmm_guest_open(g) == 0);
-	CHECK(rig_wait(r, SESSION_UP));
-	return g;
-}
-
-static void
-guest_close(struct rig *r, struct vmm_guest *g)
-{
-	vmm_guest_destroy(g);
-	rig_destroy(r);
-}
-
 static void
 ring_check(const struct rig *r, const struct vmm_guest *g, uint16_t qid)
 {
@@ -55,7 +35,7 @@ start_in_order(bool packed)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "start", packed, 2);
+	struct vmm_guest *g = rig_open(&r, "start", packed, 2);
 
 	CHECK_STR("a start of four rings", rig_told(&r), "RNSQRNSQRNSQRNS");
 	rig_info(&r, &info);
@@ -67,7 +47,7 @@ start_in_order(bool packed)
 	CHECK(r.cfg.mem->n_regions == 2);
 	for (uint16_t i = 0; i < 4; i++)
 		ring_check(&r, g, i);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -90,7 +70,7 @@ stop_and_start(bool packed)
 		{ 7, true }, { 255, false }, { 0, false }, { 1, true },
 	};
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "stop", packed, 2);
+	struct vmm_guest *g = rig_open(&r, "stop", packed, 2);
 
 	rig_told(&r);
 	for (uint16_t i = 0; i < 4; i++)
@@ -107,7 +87,7 @@ stop_and_start(bool packed)
 		CHECK(r.rings[i].pos.avail == (packed ? 0 : rows[i].idx));
 		CHECK(r.rings[i].pos.used == r.rings[i].pos.avail);
 	}
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -126,7 +106,7 @@ static void
 descriptors_change(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "fds", false, 1);
+	struct vmm_guest *g = rig_open(&r, "fds", false, 1);
 	eventfd_t n = 0;
 	int old;
 
@@ -151,7 +131,7 @@ descriptors_change(void)
 	CHECK(eventfd_read(r.set.kickfd, &n) == 0);
 	CHECK(vmm_front_send_fd(g->front, VMM_SET_VRING_CALL, 1, -1) == 0);
 	CHECK(r.set.callfd == -1);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -159,7 +139,7 @@ owner_fails(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "fails", false, 1);
+	struct vmm_guest *g = rig_open(&r, "fails", false, 1);
 
 	rig_told(&r);
 	r.ring_set_rc = -ENOMEM;
@@ -178,14 +158,14 @@ owner_fails(void)
 	CHECK(vmm_guest_kick_change(g, 0) == 0);
 	CHECK_STR("a start brings it back", rig_told(&r), "R");
 	CHECK(rig_wait(&r, SESSION_UP));
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
 rings_change(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "rings", false, 1);
+	struct vmm_guest *g = rig_open(&r, "rings", false, 1);
 	uint64_t features = g->front->features;
 
 	rig_told(&r);
@@ -204,7 +184,7 @@ rings_change(void)
 	CHECK_STR("reset owner", rig_told(&r), "QR");
 	CHECK(!r.rings[0].enabled && r.rings[0].started);
 	CHECK(rig_wait(&r, SESSION_UP));
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* Addresses outside of the memory are told to the owner as such, whatever the library thinks. */
@@ -213,7 +193,7 @@ address_nowhere(void)
 {
 	struct vmm_vring_addr addr = { .index = 0, .desc = 0x1000, .avail = ~0ULL, .used = 0 };
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "nowhere", false, 1);
+	struct vmm_guest *g = rig_open(&r, "nowhere", false, 1);
 
 	/* The last page of the last region: it begins there and does not end there. */
 	addr.desc = (uintptr_t)g->mem->regions[1].host + g->mem->regions[1].size - 4080;
@@ -224,7 +204,7 @@ address_nowhere(void)
 	CHECK(r.rings[0].driver.v == UINT64_MAX);
 	CHECK(r.rings[0].device.v == UINT64_MAX);
 	CHECK(r.rings[1].desc.v == g->queues[1].ring->addr.desc);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -241,7 +221,7 @@ queue_num(void)
 	CHECK((g->front->offered & (1ULL << VIRTIO_F_ACCESS_PLATFORM)) == 0);
 	CHECK((g->front->offered & (1ULL << VIRTIO_NET_F_MTU)) == 0);
 	CHECK((g->front->protocol & (VMM_PROTO_LOG_SHMFD | VMM_PROTO_NET_MTU)) == 0);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* Before any ring is started, and never for an address that no guest has. */
@@ -261,7 +241,7 @@ announce(void)
 	CHECK(vmm_front_send(g->front, VMM_SEND_RARP, mac, 8, NULL, 0) == 0);
 	CHECK_STR("an address", rig_told(&r), "A");
 	CHECK(memcmp(&r.mac, mac, 6) == 0);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* A front-end that does not negotiate protocol features never enables a ring. */
@@ -278,7 +258,7 @@ enabled_from_the_start(void)
 	CHECK(vmm_guest_start(g) == 0);
 	CHECK(rig_wait(&r, SESSION_UP));
 	CHECK(r.rings[0].enabled && r.rings[1].enabled);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -286,7 +266,7 @@ reconnect_server(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "server", false, 1);
+	struct vmm_guest *g = rig_open(&r, "server", false, 1);
 
 	vmm_guest_disconnect(g);
 	CHECK(rig_wait(&r, SESSION_WAITING));
@@ -301,7 +281,7 @@ reconnect_server(void)
 		CHECK(info.generation == i);
 		vmm_front_disconnect(g->front);
 	}
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -324,8 +304,7 @@ reconnect_client(void)
 		vmm_guest_disconnect(g);
 		CHECK(rig_wait(&r, SESSION_WAITING));
 	}
-	vmm_guest_destroy(g);
-	rig_destroy(&r);
+	rig_close(&r, g);
 
 	/* Listening already, so it connects before session_create() has returned. */
 	CHECK(vmm_guest_create(&g, &conf, &rig_fault) == 0);
@@ -362,7 +341,7 @@ rings_dropped(void)
 	CHECK(vmm_guest_start(g) == 0);
 	rig_info(&r, &info);
 	CHECK(info.state == SESSION_UP && info.n_rings == 2 && r.cfg.n_rings == 2);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -370,7 +349,7 @@ second_refused(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "second", false, 1);
+	struct vmm_guest *g = rig_open(&r, "second", false, 1);
 	struct vmm_guest *other = rig_guest(&r, false, 1);
 
 	rig_told(&r);
@@ -380,7 +359,7 @@ second_refused(void)
 	rig_info(&r, &info);
 	CHECK(info.state == SESSION_UP && info.generation == 1);
 	vmm_guest_destroy(other);
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 static void
@@ -388,7 +367,7 @@ broken_and_back(void)
 {
 	struct session_info info;
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "broken", false, 1);
+	struct vmm_guest *g = rig_open(&r, "broken", false, 1);
 
 	rig_told(&r);
 	rig_move(&r, g, 0, 3, false);
@@ -407,7 +386,7 @@ broken_and_back(void)
 	CHECK(g->queues[0].base == 3);
 	CHECK(vmm_guest_start(g) == 0);
 	CHECK(rig_wait(&r, SESSION_UP));
-	guest_close(&r, g);
+	rig_close(&r, g);
 }
 
 /* The library makes its threads and its pipe once, with the first session. */
@@ -415,9 +394,9 @@ static void
 warm_up(void)
 {
 	struct rig r;
-	struct vmm_guest *g = guest_open(&r, "first", false, 1);
+	struct vmm_guest *g = rig_open(&r, "first", false, 1);
 
-	guest_close(&r, g);
+	rig_close(&r, g);
 	CHECK(rig_create(&r, "first", true, 1) == 0);
 	rig_destroy(&r);
 }
