@@ -342,21 +342,7 @@ port_json(struct rpc_switch *sw, struct port *p)
 static int
 port_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 {
-	struct rpc_switch *sw = arg;
-	uint32_t iter = 0;
-	struct port *p;
-
-	if (json_object_get(params, "name") != NULL) {
-		p = rpc_switch_port(sw, params, "name", err);
-		if (p == NULL)
-			return -EINVAL;
-		*result = port_json(sw, p);
-		return 0;
-	}
-	*result = json_array();
-	while ((p = port_next(sw->ports, &iter)) != NULL)
-		json_array_append_new(*result, port_json(sw, p));
-	return 0;
+	return rpc_switch_show(arg, params, "name", port_json, result, err);
 }
 
 static int

@@ -74,6 +74,26 @@ rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,
 	return NULL;
 }
 
+int
+rpc_switch_show(struct rpc_switch *sw, json_t *params, const char *member, rpc_switch_json json,
+		json_t **result, struct rpc_error *err)
+{
+	uint32_t iter = 0;
+	struct port *p;
+
+	if (rpc_text_of(params, member) != NULL) {
+		p = rpc_switch_port(sw, params, member, err);
+		if (p == NULL)
+			return -EINVAL;
+		*result = json(sw, p);
+		return 0;
+	}
+	*result = json_array();
+	while ((p = port_next(sw->ports, &iter)) != NULL)
+		json_array_append_new(*result, json(sw, p));
+	return 0;
+}
+
 const char *
 rpc_text_of(json_t *params, const char *member)
 {

@@ -65,6 +65,17 @@ extern const struct rpc_method port_rpc[], fdb_rpc[], worker_rpc[], queue_rpc[],
 struct port *rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,
 			     struct rpc_error *err);
 
+/** Makes the JSON of a port. */
+typedef json_t *(*rpc_switch_json)(struct rpc_switch *sw, struct port *p);
+
+/**
+ * Answers a method that shows the port that a parameter names, as one object, or all in an array.
+ *
+ * @return  0; -EINVAL: no such port, `err` is filled
+ */
+int rpc_switch_show(struct rpc_switch *sw, json_t *params, const char *member, rpc_switch_json json,
+		    json_t **result, struct rpc_error *err);
+
 /** Text of a parameter; NULL: not given. */
 const char *rpc_text_of(json_t *params, const char *member);
 

@@ -3,8 +3,6 @@
 #include "rates.h"
 #include "rpc_switch.h"
 
-#include <errno.h>
-
 static json_t *
 traffic_json(uint64_t frames, uint64_t bytes)
 {
@@ -56,21 +54,7 @@ port_json(struct rpc_switch *sw, struct port *p)
 static int
 stats_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 {
-	struct rpc_switch *sw = arg;
-	uint32_t iter = 0;
-	struct port *p;
-
-	if (json_object_get(params, "port") != NULL) {
-		p = rpc_switch_port(sw, params, "port", err);
-		if (p == NULL)
-			return -EINVAL;
-		*result = port_json(sw, p);
-		return 0;
-	}
-	*result = json_array();
-	while ((p = port_next(sw->ports, &iter)) != NULL)
-		json_array_append_new(*result, port_json(sw, p));
-	return 0;
+	return rpc_switch_show(arg, params, "port", port_json, result, err);
 }
 
 static const struct rpc_param show_params[] = {
