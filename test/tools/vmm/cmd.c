@@ -59,6 +59,7 @@ static const struct option options[] = {
 	{ "ms", U32, C(ms), "length of a slice (150), or of a silence (1000)" },
 	{ "slices", U32, C(slices), "number of slices, for each pair of sockets" },
 	{ "count", U32, C(count), "how many times" },
+	{ "first", U32, C(first), "number of the first shape of a matrix" },
 	{ "both", ON, C(both), "both directions at once" },
 	{ "stdin", ON, C(from_stdin), "take commands from standard input" },
 	{ "pids", TEXT, C(pids), "PID,PID: stop the switches that are not measured" },

@@ -33,6 +33,7 @@ struct cmd {
 	uint32_t ms;                    /* length of a slice */
 	uint32_t slices;
 	uint32_t count;
+	uint32_t first;         /* number of the first shape */
 	bool lossy, one_way, list, both, from_stdin, verbose, poll;
 	const char *pids;
 	const char *witness;
@@ -78,5 +79,6 @@ int cmd_latency(struct cmd *cmd);
 int cmd_gen(struct cmd *cmd);
 int cmd_attack(struct cmd *cmd);
 int cmd_walk(struct cmd *cmd);
+int cmd_migrate(struct cmd *cmd);
 
 #endif

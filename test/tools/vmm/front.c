@@ -267,13 +267,29 @@ send_msg(struct vmm_front *f, uint32_t request, uint32_t flags, const void *payl
 	return vmm_front_raw(f, bytes, sizeof(h) + size, fds, n_fds);
 }
 
+/* The two messages that switch logging on: no write may go unlogged once they are answered. */
+static bool
+arms_log(uint32_t request, const void *payload)
+{
+	const struct vmm_vring_addr *addr = payload;
+	uint64_t features;
+
+	if (request == VMM_SET_VRING_ADDR)
+		return (addr->flags & VMM_VRING_F_LOG) != 0;
+	if (request != VMM_SET_FEATURES)
+		return false;
+	memcpy(&features, payload, sizeof(features));
+	return (features >> VMM_F_LOG_ALL & 1) != 0;
+}
+
 /* QEMU 7.2 asks for an acknowledgement of these; for others only ack_all does. */
 static bool
-ack_wanted(const struct vmm_front *f, uint32_t request)
+ack_wanted(const struct vmm_front *f, uint32_t request, const void *payload)
 {
 	if ((f->protocol & VMM_PROTO_REPLY_ACK) == 0 || request == VMM_SET_LOG_BASE)
 		return false;
-	return f->ack_all || request == VMM_SET_MEM_TABLE || request == VMM_NET_SET_MTU;
+	return f->ack_all || request == VMM_SET_MEM_TABLE || request == VMM_NET_SET_MTU ||
+		arms_log(request, payload);
 }
 
 /* SET_LOG_BASE is answered always; whether with a payload the specification leaves open. */
@@ -297,7 +313,7 @@ int
 vmm_front_send(struct vmm_front *f, uint32_t request, const void *payload, uint32_t size,
 	       const int *fds, unsigned int n_fds)
 {
-	bool ack = ack_wanted(f, request);
+	bool ack = ack_wanted(f, request, payload);
 	uint64_t answer;
 	int rc;
 

@@ -76,7 +76,8 @@ static uint64_t
 mem_needed(const struct vmm_guest_conf *conf)
 {
 	uint64_t ring = conf->size * 26ULL + 512ULL * TABLE_LEN * 16 + 4096;
-	uint64_t bufs = bufs_of(conf) * ((uint64_t)conf->rx_buf + conf->tx_buf + 64);
+	uint64_t edges = conf->edge > 0 ? 2 * VMM_PAGE : 0;
+	uint64_t bufs = bufs_of(conf) * (edges + conf->rx_buf + conf->tx_buf + 64);
 	uint64_t need = conf->pairs * (2 * ring + bufs);
 
 	/* Half as much again: what does not fit at the end of one region goes to the next. */
@@ -87,7 +88,8 @@ int
 vmm_guest_create(struct vmm_guest **out, const struct vmm_guest_conf *conf, struct vmm_fault *fault)
 {
 	struct vmm_mem_conf mem = { .n_regions = conf->n_regions, .size = conf->mem_size,
-				    .shadow = conf->shadow, .adjacent = conf->adjacent };
+				    .shadow = conf->shadow, .adjacent = conf->adjacent,
+				    .twin = conf->twin };
 	struct vmm_guest *g;
 	int rc;
 
@@ -212,7 +214,9 @@ queue_init(struct vmm_guest *g, unsigned int index)
 	q->ring->callfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (q->ring->kickfd < 0 || q->ring->callfd < 0)
 		return -errno;
-	return queue_fill(g, q, index & 1 ? conf->tx_buf : conf->rx_buf);
+	if (index & 1)
+		return queue_fill(g, q, conf->tx_buf, 0);
+	return queue_fill(g, q, conf->rx_buf, conf->edge);
 }
 
 static int
@@ -249,6 +253,7 @@ vmm_guest_addr_send(struct vmm_guest *g, unsigned int index)
 	const struct vmm_ring_addr *addr = &g->queues[index].ring->addr;
 	struct vmm_vring_addr msg = {
 		.index = index,
+		.flags = g->logging ? VMM_VRING_F_LOG : 0,
 		.desc = vmm_mem_uva(g->mem, addr->desc),
 		.avail = vmm_mem_uva(g->mem, addr->avail),
 		.used = vmm_mem_uva(g->mem, addr->used),
@@ -292,13 +297,16 @@ pair_start(struct vmm_guest *g, unsigned int pair)
 	if (rc == 0)
 		rc = enable_send(g, pair * 2 + 1);
 	if (rc == 0)
-		rc = vmm_front_send_u64(g->front, VMM_SET_FEATURES, g->front->features);
+		rc = guest_features_send(g);
 	if (rc == 0 && pair == 0)
 		rc = vmm_front_send_mem(g->front, g->mem);
 	if (rc == 0)
 		rc = ring_start(g, pair * 2);
 	if (rc == 0)
 		rc = ring_start(g, pair * 2 + 1);
+	/* The log comes last, when the rings have run already. */
+	if (rc == 0 && g->logging && g->log != NULL)
+		rc = guest_log_send(g, g->log);
 	return rc;
 }
 

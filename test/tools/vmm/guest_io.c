@@ -10,8 +10,20 @@
 
 #include "vmm_rng.h"
 
+/* An edge buffer has two pages for itself: what else is in the second one would hide its byte. */
+static uint64_t
+buf_alloc(struct vmm_guest *g, uint32_t buf_len, uint32_t edge)
+{
+	uint64_t gpa;
+
+	if (edge == 0)
+		return vmm_mem_alloc(g->mem, buf_len, g->conf.segs > 1 ? 1 : 64);
+	gpa = vmm_mem_alloc(g->mem, 2 * VMM_PAGE, VMM_PAGE);
+	return gpa == VMM_GPA_NONE ? gpa : gpa + VMM_PAGE + 1 - edge;
+}
+
 int
-queue_fill(struct vmm_guest *g, struct vmm_queue *q, uint32_t buf_len)
+queue_fill(struct vmm_guest *g, struct vmm_queue *q, uint32_t buf_len, uint32_t edge)
 {
 	q->buf_len = buf_len;
 	q->bufs = calloc(q->n_bufs, sizeof(*q->bufs));
@@ -19,7 +31,7 @@ queue_fill(struct vmm_guest *g, struct vmm_queue *q, uint32_t buf_len)
 	if (q->bufs == NULL || q->free == NULL)
 		return -ENOMEM;
 	for (uint16_t i = 0; i < q->n_bufs; i++) {
-		q->bufs[i].gpa = vmm_mem_alloc(g->mem, buf_len, g->conf.segs > 1 ? 1 : 64);
+		q->bufs[i].gpa = buf_alloc(g, buf_len, edge);
 		if (q->bufs[i].gpa == VMM_GPA_NONE)
 			return -ENOMEM;
 	}
@@ -109,6 +121,17 @@ buf_post(struct vmm_guest *g, struct vmm_queue *q, uint16_t i)
 	return vmm_ring_post(q->ring, b->segs, b->n_segs, indirect, i);
 }
 
+/* Bytes that were never there before, so that no write hides behind equal ones. */
+static void
+buf_pattern(struct vmm_guest *g, const struct vmm_queue *q, const struct vmm_buf *b)
+{
+	uint8_t bytes[VMM_FRAME_MAX + 64];
+
+	for (uint32_t i = 0; i < q->buf_len; i++)
+		bytes[i] = (uint8_t)vmm_rng(&g->rng, 256);
+	vmm_mem_write(g->mem, b->gpa, bytes, q->buf_len);
+}
+
 int
 queue_refill(struct vmm_guest *g, struct vmm_queue *q)
 {
@@ -116,6 +139,8 @@ queue_refill(struct vmm_guest *g, struct vmm_queue *q)
 		uint16_t i = q->free[q->n_free - 1];
 		int rc;
 
+		if (g->conf.pattern)
+			buf_pattern(g, q, &q->bufs[i]);
 		buf_cut(g, &q->bufs[i], q->buf_len, true);
 		header_alone(g, &q->bufs[i]);
 		rc = buf_post(g, q, i);

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE 4096ULL
+#define PAGE VMM_PAGE
 #define HOLE (64ULL << 20)
 #define HIGH (4ULL << 30)
 
@@ -19,41 +19,52 @@ round_up(uint64_t n, uint64_t align)
 }
 
 static void
+image_fini(uint8_t *host, uint64_t size, int fd)
+{
+	if (host != NULL)
+		munmap(host, size);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
 region_fini(struct vmm_region *rg)
 {
-	if (rg->host != NULL)
-		munmap(rg->host, rg->size);
-	if (rg->fd >= 0)
-		close(rg->fd);
+	image_fini(rg->host, rg->size, rg->fd);
+	image_fini(rg->twin, rg->size, rg->twin_fd);
 	free(rg->shadow);
 	free(rg->open);
-	*rg = (struct vmm_region){ .fd = -1 };
+	*rg = (struct vmm_region){ .fd = -1, .twin_fd = -1 };
 }
 
 static int
-region_map(struct vmm_region *rg)
+image_map(const struct vmm_region *rg, uint8_t **out, int *fd)
 {
 	void *host;
 
-	rg->fd = memfd_create("vmm", MFD_CLOEXEC);
-	if (rg->fd < 0)
+	*fd = memfd_create("vmm", MFD_CLOEXEC);
+	if (*fd < 0)
 		return -errno;
-	if (ftruncate(rg->fd, rg->offset + rg->size) < 0)
+	if (ftruncate(*fd, rg->offset + rg->size) < 0)
 		return -errno;
-	host = mmap(NULL, rg->size, PROT_READ | PROT_WRITE, MAP_SHARED, rg->fd, rg->offset);
+	host = mmap(NULL, rg->size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, rg->offset);
 	if (host == MAP_FAILED)
 		return -errno;
-	rg->host = host;
+	*out = host;
 	return 0;
 }
 
 static int
-region_init(struct vmm_region *rg, uint64_t gpa, uint64_t size, uint64_t offset, bool shadow)
+region_init(struct vmm_region *rg, uint64_t gpa, uint64_t size, uint64_t offset, bool shadow,
+	    bool twin)
 {
 	int rc;
 
-	*rg = (struct vmm_region){ .gpa = gpa, .size = size, .offset = offset, .fd = -1 };
-	rc = region_map(rg);
+	*rg = (struct vmm_region){ .gpa = gpa, .size = size, .offset = offset, .fd = -1,
+				   .twin_fd = -1 };
+	rc = image_map(rg, &rg->host, &rg->fd);
+	if (rc == 0 && twin)
+		rc = image_map(rg, &rg->twin, &rg->twin_fd);
 	if (rc == 0 && shadow) {
 		rg->shadow = calloc(1, size);
 		rg->open = calloc(1, size);
@@ -80,10 +91,13 @@ region_add(struct vmm_mem *mem, uint64_t size)
 	else if (last != NULL)
 		gpa = last->gpa + last->size + (mem->adjacent ? 0 : HOLE);
 	rc = region_init(&mem->regions[i], gpa, round_up(size, PAGE), (i & 1) * 2 * PAGE,
-			 mem->shadow);
+			 mem->shadow, mem->twin);
 	if (rc < 0)
 		return rc;
-	return mem->n_regions++;
+	pthread_mutex_lock(&mem->lock);
+	mem->n_regions++;
+	pthread_mutex_unlock(&mem->lock);
+	return (int)i;
 }
 
 int
@@ -102,7 +116,9 @@ vmm_mem_unplug(struct vmm_mem *mem)
 {
 	if (mem->n_regions <= 1)
 		return -ENOENT;
+	pthread_mutex_lock(&mem->lock);
 	region_fini(&mem->regions[--mem->n_regions]);
+	pthread_mutex_unlock(&mem->lock);
 	mem->cursor = 0;
 	return 0;
 }
@@ -121,6 +137,8 @@ vmm_mem_create(struct vmm_mem **out, const struct vmm_mem_conf *conf, struct vmm
 		return -ENOMEM;
 	mem->shadow = conf->shadow;
 	mem->adjacent = conf->adjacent;
+	mem->twin = conf->twin;
+	pthread_mutex_init(&mem->lock, NULL);
 	mem->fault = fault;
 	while (mem->n_regions < n) {
 		rc = region_add(mem, conf->size / n);
@@ -142,6 +160,7 @@ vmm_mem_destroy(struct vmm_mem *mem)
 		return;
 	while (mem->n_regions > 0)
 		region_fini(&mem->regions[--mem->n_regions]);
+	pthread_mutex_destroy(&mem->lock);
 	free(mem);
 }
 
@@ -187,30 +206,77 @@ vmm_mem_alloc(struct vmm_mem *mem, uint64_t size, uint64_t align)
 	return VMM_GPA_NONE;
 }
 
+/* The harness wrote past its own memory: no result would be true. */
+static struct vmm_region *
+region_must(const struct vmm_mem *mem, uint64_t gpa, uint64_t len)
+{
+	struct vmm_region *rg = region_find(mem, gpa, len);
+
+	if (rg == NULL)
+		abort();
+	return rg;
+}
+
+/* What is there is the truth now, whoever wrote it. */
+static void
+shadow_take(struct vmm_mem *mem, uint64_t gpa, uint64_t len)
+{
+	struct vmm_region *rg = region_find(mem, gpa, len);
+
+	if (mem->shadow && rg != NULL)
+		memcpy(rg->shadow + (gpa - rg->gpa), rg->host + (gpa - rg->gpa), len);
+}
+
+/* The driver's bytes go to the twin by themselves: a page of them would hide the device's. */
+static void
+twin_write(struct vmm_mem *mem, struct vmm_region *rg, uint64_t at, const void *src, uint64_t len)
+{
+	pthread_mutex_lock(&mem->lock);
+	if (src != rg->host + at)
+		memcpy(rg->host + at, src, len);
+	memcpy(rg->twin + at, src, len);
+	pthread_mutex_unlock(&mem->lock);
+}
+
 void
 vmm_mem_wrote(struct vmm_mem *mem, uint64_t gpa, uint64_t len)
 {
-	struct vmm_region *rg;
-	uint64_t at;
+	struct vmm_region *rg = region_find(mem, gpa, len);
 
-	if (!mem->shadow)
-		return;
-	rg = region_find(mem, gpa, len);
 	if (rg == NULL)
 		return;
-	at = gpa - rg->gpa;
-	memcpy(rg->shadow + at, rg->host + at, len);
+	if (rg->twin != NULL)
+		twin_write(mem, rg, gpa - rg->gpa, rg->host + (gpa - rg->gpa), len);
+	shadow_take(mem, gpa, len);
 }
 
 void
 vmm_mem_write(struct vmm_mem *mem, uint64_t gpa, const void *src, uint64_t len)
 {
-	void *host = vmm_mem_host(mem, gpa, len);
+	struct vmm_region *rg = region_must(mem, gpa, len);
+	uint64_t at = gpa - rg->gpa;
 
-	if (host == NULL)
-		abort();        /* the harness wrote past its own memory: no result would be true */
-	memcpy(host, src, len);
-	vmm_mem_wrote(mem, gpa, len);
+	if (rg->twin != NULL)
+		twin_write(mem, rg, at, src, len);
+	else
+		memcpy(rg->host + at, src, len);
+	if (rg->shadow != NULL)
+		memcpy(rg->shadow + at, src, len);
+}
+
+void
+vmm_mem_store16(struct vmm_mem *mem, uint64_t gpa, uint16_t value)
+{
+	struct vmm_region *rg = region_must(mem, gpa, sizeof(value));
+	uint64_t at = gpa - rg->gpa;
+
+	if (rg->shadow != NULL)
+		memcpy(rg->shadow + at, &value, sizeof(value));
+	pthread_mutex_lock(&mem->lock);
+	if (rg->twin != NULL)
+		memcpy(rg->twin + at, &value, sizeof(value));
+	__atomic_store_n((uint16_t *)(rg->host + at), value, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&mem->lock);
 }
 
 static void
@@ -237,7 +303,7 @@ vmm_mem_withdraw(struct vmm_mem *mem, uint64_t gpa, uint64_t len)
 	if (!mem->shadow)
 		return;
 	open_add(mem, gpa, len, -1);
-	vmm_mem_wrote(mem, gpa, len);
+	shadow_take(mem, gpa, len);
 }
 
 static int

@@ -127,20 +127,27 @@ split_return(struct refdev *d, uint16_t id, uint32_t len, uint16_t step)
 	struct vring_used *used = at(d, d->addr.used, d->addr.used_size);
 
 	used->ring[d->used_idx % d->conf.size] = (struct vring_used_elem){ id, len };
+	if (d->log_fault != REFDEV_LOG_NO_USED)
+		refdev_mark(d, d->addr.used + 4 + d->used_idx % d->conf.size * 8U, 8);
 	d->used_idx += step;
 	d->n_used += step;
 	__atomic_store_n(&used->idx, d->used_idx, __ATOMIC_RELEASE);
+	if (d->log_fault != REFDEV_LOG_NO_INDEX)
+		refdev_mark(d, d->addr.used + 2, 2);
 }
 
 static void
 packed_return(struct refdev *d, uint16_t id, uint32_t len, uint16_t n_slots, bool written)
 {
-	struct vring_packed_desc *s = at(d, d->addr.desc + d->used_idx * sizeof(*s), sizeof(*s));
+	uint64_t gpa = d->addr.desc + d->used_idx * sizeof(struct vring_packed_desc);
+	struct vring_packed_desc *s = at(d, gpa, sizeof(*s));
 	uint16_t flags = d->used_wrap ? F_AVAIL | F_USED : 0;
 
 	s->id = id;
 	s->len = len;
 	__atomic_store_n(&s->flags, flags | (written ? VRING_DESC_F_WRITE : 0), __ATOMIC_RELEASE);
+	if (d->log_fault != REFDEV_LOG_NO_USED)
+		refdev_mark(d, gpa, sizeof(*s));
 	d->n_used += n_slots;
 	while (n_slots-- > 0)
 		slot_step(d, &d->used_idx, &d->used_wrap);
@@ -165,11 +172,20 @@ byte_spoil(struct refdev *d, uint64_t gpa)
 static void
 chain_write(struct refdev *d, struct refdev_chain *c)
 {
+	bool marks = true;
+
 	for (uint16_t i = 0; i < c->n_segs; i++) {
-		if (!c->segs[i].write)
+		const struct vmm_seg *s = &c->segs[i];
+
+		if (!s->write)
 			continue;
-		memset(at(d, c->segs[i].gpa, c->segs[i].len), 0xa5, c->segs[i].len);
-		c->len += c->segs[i].len;
+		if (d->log_fault == REFDEV_LOG_EARLY)
+			refdev_mark(d, s->gpa, s->len);
+		memset(at(d, s->gpa, s->len), 0xa5, s->len);
+		if (marks && d->log_fault != REFDEV_LOG_EARLY)
+			refdev_mark(d, s->gpa, s->len - (d->log_fault == REFDEV_LOG_LAST_BYTE));
+		marks = d->log_fault != REFDEV_LOG_FIRST_PIECE;
+		c->len += s->len;
 	}
 }
 

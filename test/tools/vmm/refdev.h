@@ -13,6 +13,7 @@
  * Source   virtio 1.2 clauses 2.7 and 2.8, the device's halves.
  */
 
+#include "vmm_log.h"
 #include "vmm_ring.h"
 
 #define REFDEV_CHAINS_MAX 1024
@@ -35,6 +36,24 @@ enum refdev_fault {
 	REFDEV_LOSE_CHAIN,      /* taken and never returned */
 	REFDEV_NO_INTERRUPT,
 	REFDEV_FAULTS
+};
+
+/** One way of logging wrongly, for as long as the device runs. */
+enum refdev_log_fault {
+	REFDEV_LOG_SOUND,
+	REFDEV_LOG_EARLY,       /* before the write, not after it */
+	REFDEV_LOG_FIRST_PAGE,  /* of each piece only the first page */
+	REFDEV_LOG_LAST_BYTE,   /* of each piece all but the last byte */
+	REFDEV_LOG_FIRST_PIECE, /* of each chain only the first piece */
+	REFDEV_LOG_NO_USED,     /* no used element (packed: descriptor) */
+	REFDEV_LOG_NO_INDEX,    /* split: not the used index */
+	REFDEV_LOG_NO_EVENT,    /* not the wish for notifications */
+	REFDEV_LOG_NOT_ATOMIC,  /* load, or, store */
+	REFDEV_LOG_BASE,        /* counts from the start of the region */
+	REFDEV_LOG_WORD_0,      /* only the first word */
+	REFDEV_LOG_FIRST_LOG,   /* goes on with the log that was replaced */
+	REFDEV_LOG_NO_SECOND,   /* marks nothing once there is a second log */
+	REFDEV_LOG_FAULTS
 };
 
 /** A chain that was taken. */
@@ -62,10 +81,22 @@ struct refdev {
 	uint64_t returned, interrupts;
 	uint16_t n_used;        /* elements (packed: slots) returned by this run */
 	uint64_t late_gpa;      /* what to write to when the driver has it back; 0: nothing */
+	struct vmm_log *log;    /* NULL: nothing is logged */
+	struct vmm_log *log_old;/* the one before; NULL: none */
+	enum refdev_log_fault log_fault;
 };
 
 /** Attaches to a ring's memory and position. */
 void refdev_init(struct refdev *d, const struct vmm_ring *r, uint32_t seed);
+
+/** Has it log from now on, into that log. */
+void refdev_log_set(struct refdev *d, struct vmm_log *log);
+
+/** Asks for notifications of every chain that comes from here on, in guest memory. */
+void refdev_arm(struct refdev *d);
+
+/** Marks what was written as dirty. */
+void refdev_mark(struct refdev *d, uint64_t gpa, uint64_t len);
 
 /** Takes everything available, returns most of it (all with `flush`), interrupts if asked to. */
 void refdev_run(struct refdev *d, bool flush);

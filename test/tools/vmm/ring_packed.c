@@ -61,8 +61,8 @@ packed_reset(struct vmm_ring *r)
 static void
 flags_write(struct vmm_ring *r, uint16_t slot, uint16_t flags)
 {
-	__atomic_store_n(&desc_at(r, slot)->flags, flags, __ATOMIC_RELEASE);
-	vmm_mem_wrote(r->mem, slot_gpa(r, slot), sizeof(struct vring_packed_desc));
+	vmm_mem_store16(r->mem, slot_gpa(r, slot) + offsetof(struct vring_packed_desc, flags),
+			flags);
 }
 
 /* Writes the next slot.  The first of an unpublished batch gets its flags at the end. */

@@ -125,8 +125,7 @@ split_wanted(const struct vmm_ring *r)
 bool
 split_publish(struct vmm_ring *r)
 {
-	__atomic_store_n(&avail(r)->idx, r->avail_idx, __ATOMIC_RELEASE);
-	vmm_mem_wrote(r->mem, r->addr.avail, 4);
+	vmm_mem_store16(r->mem, r->addr.avail + offsetof(struct vring_avail, idx), r->avail_idx);
 	return split_wanted(r);
 }
 

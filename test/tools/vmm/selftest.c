@@ -362,6 +362,7 @@ main(void)
 	positions();
 	framing();
 	guests();
+	logs();
 	printf("%u passed, %u failed\n", n_passed, n_failed);
 	return n_failed == 0 ? 0 : 1;
 }

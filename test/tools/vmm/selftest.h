@@ -20,4 +20,7 @@ void story(const char *name, const char *detail, bool ok, const struct vmm_fault
 /** A guest against a backend that does what the specification says, and against its faults. */
 void guests(void);
 
+/** A device that logs what it writes, against the image oracle, and its faults. */
+void logs(void);
+
 #endif

@@ -107,6 +107,9 @@ send_one(struct stream *s, struct stream_way *w)
 	vmm_net_hdr hdr = { 0 };
 	int rc;
 
+	/* Every other one ends on the first byte of a page. */
+	if (w->to->conf.edge > 0 && vmm_rng(&s->rng, 2) == 0)
+		frame.len = w->to->conf.edge - w->to->hdr_len;
 	frame_kind(s, w->from, &frame, f);
 	if (frame.tcp)
 		vmm_frame_offload(&hdr, &frame, GATHER_MSS);

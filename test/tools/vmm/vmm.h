@@ -15,6 +15,7 @@
  *     vmm_ring    a virtqueue's driver side; usable without a connection
  *     vmm_frame   frames that account for themselves
  *     vmm_mem     memory regions and who may write them
+ *     vmm_log     the dirty log of a migration, and who harvests it
  *     vmm_fault   what an oracle found first
  *     vmm_rng     choices that a seed repeats
  *
@@ -28,6 +29,7 @@
 #include "vmm_frame.h"
 #include "vmm_front.h"
 #include "vmm_guest.h"
+#include "vmm_log.h"
 #include "vmm_mem.h"
 #include "vmm_ring.h"
 #include "vmm_rng.h"

@@ -60,6 +60,9 @@ enum {
 #define VMM_F_PROTOCOL_FEATURES 30
 #define VMM_F_LOG_ALL 26
 
+/** In the flags of SET_VRING_ADDR: writes to the used area are logged. */
+#define VMM_VRING_F_LOG 1U
+
 /** In the u64 of KICK, CALL and ERR: no descriptor comes with it. */
 #define VMM_NO_FD_BIT (1U << 8)
 

@@ -20,6 +20,7 @@
 
 #include "vmm_frame.h"
 #include "vmm_front.h"
+#include "vmm_log.h"
 #include "vmm_ring.h"
 
 #define VMM_PAIRS_MAX 64
@@ -39,11 +40,14 @@ struct vmm_guest_conf {
 	bool lenient;           /* do not insist on num_buffers without MRG_RXBUF (librte_vhost) */
 	bool shadow;            /* containment oracle */
 	bool adjacent;          /* memory regions without holes between them */
+	bool twin;              /* keep a migrated image, see vmm_mem */
+	bool pattern;           /* fill buffers anew before they are posted to be written */
 	bool ack_all;           /* see vmm_front */
 	unsigned int n_regions;
 	uint64_t mem_size;      /* 0: as much as the rings and buffers need */
 	uint16_t n_bufs;        /* per ring; 0: as many as fit, at most 512 */
 	uint32_t rx_buf, tx_buf;/* bytes of a buffer, its header included */
+	uint32_t edge;          /* receive buffers whose byte `edge`, counted from 1, starts a page */
 	uint16_t segs;          /* most pieces of a chain, 1..VMM_SEGS_MAX */
 	uint16_t mtu;           /* NET_SET_MTU when negotiated; 0: none */
 	uint64_t features_off;  /* features never to take */
@@ -83,6 +87,8 @@ struct vmm_guest {
 	uint32_t hdr_len;
 	uint32_t rng;
 	bool started;
+	bool logging;           /* VHOST_F_LOG_ALL is in its features */
+	struct vmm_log *log;    /* of its owner; NULL: the backend has none yet */
 	uint64_t interrupts;
 };
 
@@ -157,6 +163,28 @@ int vmm_guest_addr_send(struct vmm_guest *g, unsigned int index);
 /** Adds an empty region, or takes the last away.  @return as vmm_front_send(), vmm_mem_plug() */
 int vmm_guest_mem_plug(struct vmm_guest *g, uint64_t size);
 int vmm_guest_mem_unplug(struct vmm_guest *g);
+
+/* Dirty log */
+
+/**
+ * Switches logging on in QEMU's order, pair by pair: SET_LOG_BASE, SET_FEATURES, SET_VRING_ADDR.
+ * Every write after its return is logged.
+ *
+ * @param once  SET_LOG_BASE for the first pair only, as later versions of QEMU do
+ * @return      0; -ENOTSUP: the backend cannot log; as vmm_front_send()
+ */
+int vmm_guest_log_on(struct vmm_guest *g, struct vmm_log *log, bool once);
+
+/** Switches logging off; the log stays the backend's until it gets another.
+ *  @return as vmm_front_send() */
+int vmm_guest_log_off(struct vmm_guest *g);
+
+/** Gives the backend another log, or the one that it has waited for.
+ *  @return as vmm_front_send() */
+int vmm_guest_log_change(struct vmm_guest *g, struct vmm_log *log, bool once);
+
+/** What lies at an address, for people: a ring's part, a buffer's byte. */
+void vmm_guest_where(const struct vmm_guest *g, uint64_t gpa, char *text, size_t size);
 
 /* Frames */
 

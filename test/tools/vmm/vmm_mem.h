@@ -11,12 +11,19 @@
  * byte whether the device may write it now.  What differs from the shadow where the device had
  * nothing offered was written by somebody who had no right to.
  *
+ * With a twin, it keeps the image that a live migration builds: what the driver writes reaches both
+ * at once, what the device writes reaches the twin only by vmm_mem_page_copy().  Where the two differ
+ * at the end, the device wrote a page that its dirty log did not name.
+ *
  * Life     one per guest; regions can be plugged and unplugged while it lives.
- * Threads  one at a time (the device writes the mapped bytes whenever it likes).
+ * Threads  one at a time (the device writes the mapped bytes whenever it likes); calls under "Twin"
+ *          from any other thread besides.
  * Units    gpa, sizes and offsets in bytes.
  * Source   virtio 1.2 clause 2.6 (who owns a buffer), vhost-user "Memory region description".
  */
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,7 +44,8 @@ struct vmm_region {
 	uint8_t *host;
 	uint8_t *shadow;        /* the bytes as the driver knows them, or NULL */
 	uint8_t *open;          /* per byte: how many offers cover it */
-	int fd;
+	uint8_t *twin;          /* the migrated image, or NULL */
+	int fd, twin_fd;
 };
 
 /** How a memory is to be laid out. */
@@ -46,6 +54,7 @@ struct vmm_mem_conf {
 	uint64_t size;          /* of all regions together; rounded up to pages each */
 	bool shadow;            /* keep the containment oracle's copy */
 	bool adjacent;          /* no holes: each region starts where the last one ends */
+	bool twin;              /* keep a migrated image beside the live one */
 };
 
 /** A guest's memory. */
@@ -53,7 +62,8 @@ struct vmm_mem {
 	struct vmm_region regions[VMM_REGIONS_MAX];
 	unsigned int n_regions;
 	unsigned int cursor;    /* region that the next allocation tries first */
-	bool shadow, adjacent;
+	bool shadow, adjacent, twin;
+	pthread_mutex_t lock;   /* of the twin, and of the table of regions */
 	struct vmm_fault *fault;
 };
 
@@ -100,6 +110,9 @@ void vmm_mem_wrote(struct vmm_mem *mem, uint64_t gpa, uint64_t len);
 /** The driver writes `src` here. */
 void vmm_mem_write(struct vmm_mem *mem, uint64_t gpa, const void *src, uint64_t len);
 
+/** As vmm_mem_write(), in one store that a device which sees it may act upon at once. */
+void vmm_mem_store16(struct vmm_mem *mem, uint64_t gpa, uint16_t value);
+
 /** The device may write here from now on.  Offers nest. */
 void vmm_mem_offer(struct vmm_mem *mem, uint64_t gpa, uint64_t len);
 
@@ -112,5 +125,22 @@ void vmm_mem_withdraw(struct vmm_mem *mem, uint64_t gpa, uint64_t len);
  * @return 0; -EPROTO: fault names the first foreign byte
  */
 int vmm_mem_check(struct vmm_mem *mem);
+
+/* Twin */
+
+/** Bytes of a page of guest memory, as a dirty log counts them. */
+#define VMM_PAGE UINT64_C(4096)
+
+/** Copies page number `page` to the twin.  @return false: that is no guest memory */
+bool vmm_mem_page_copy(struct vmm_mem *mem, uint64_t page);
+
+/** Copies everything, in ascending order. */
+void vmm_mem_copy(struct vmm_mem *mem);
+
+/** First address from `gpa` on whose byte differs from the twin's; VMM_GPA_NONE: none does. */
+uint64_t vmm_mem_differs(const struct vmm_mem *mem, uint64_t gpa);
+
+/** The twin becomes the live image, and the other way round: the guest goes on at its destination. */
+void vmm_mem_swap(struct vmm_mem *mem);
 
 #endif
