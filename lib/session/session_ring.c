@@ -189,6 +189,9 @@ session_stop_pre(struct session *s, const struct vhu_msg_context *m)
 	session_fd_drop(&r->kickfd);
 	session_fd_drop(&r->callfd);
 	*said = (struct ring){ .base = said->base, .base_given = said->base_given };
+	/* The front-end harvests its log a last time now, and gives another with the next start. */
+	if (session_n_started(s) == 0)
+		session_log_drop(s);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
