@@ -50,10 +50,10 @@ mem_needed(const struct vmm_guest_conf *conf)
 	uint64_t tables = conf->indirect ? conf->size * VMM_SEGS_MAX * 16ULL : 0;
 	/* Twice: a guest that boots again has its rings elsewhere. */
 	uint64_t rings = 2 * (2 * (26 * conf->size + 4096ULL) + tables);
-	uint64_t edges = conf->edge > 0 ? 2 * VMM_PAGE : 0;
+	uint64_t edges = conf->edge > 0 ? 3 * VMM_PAGE : 0;
 	uint64_t bufs = conf->n_bufs * (edges + conf->rx_buf + conf->tx_buf + 128ULL);
 
-	return conf->pairs * (rings + bufs) * 5 / 4 + conf->n_regions * (96ULL << 10);
+	return conf->pairs * (rings + bufs) * 3 / 2 + conf->n_regions * (128ULL << 10);
 }
 
 static int
@@ -121,7 +121,10 @@ shape_open(struct migrate *m, uint32_t shape)
 	stream_init(&m->stream, m->sides[0].g, m->sides[1].g, 4, size_min, size_max, m->rng);
 	m->stream.tcp = true;
 	rc = vmm_guest_announce(m->sides[0].g);
-	return rc < 0 ? rc : vmm_guest_announce(m->sides[1].g);
+	if (rc == 0)
+		rc = vmm_guest_announce(m->sides[1].g);
+	/* Both are heard before anything counts. */
+	return rc < 0 ? rc : migrate_rest(m);
 }
 
 static void

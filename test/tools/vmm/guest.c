@@ -332,12 +332,13 @@ vmm_guest_start(struct vmm_guest *g)
 		rc = vmm_front_send_u64(g->front, VMM_NET_SET_MTU, g->conf.mtu);
 	for (unsigned int i = 0; i < g->conf.pairs && rc == 0; i++)
 		rc = pair_start(g, i);
+	/* The driver goes on when the device has been told everything: its processor waited. */
+	if (rc == 0)
+		rc = front_sync(g);
 	for (unsigned int i = 0; i < g->n_queues && rc == 0; i += 2)
 		rc = queue_refill(g, &g->queues[i]);
 	if (rc == 0)
 		rc = vmm_guest_flush(g);
-	if (rc == 0)
-		rc = front_sync(g);
 	g->started = rc == 0;
 	return rc;
 }

@@ -10,7 +10,7 @@
 
 #include "vmm_rng.h"
 
-/* An edge buffer has two pages for itself: what else is in the second one would hide its byte. */
+/* An edge buffer has its pages for itself: what else is in the second one would hide its byte. */
 static uint64_t
 buf_alloc(struct vmm_guest *g, uint32_t buf_len, uint32_t edge)
 {
@@ -18,7 +18,7 @@ buf_alloc(struct vmm_guest *g, uint32_t buf_len, uint32_t edge)
 
 	if (edge == 0)
 		return vmm_mem_alloc(g->mem, buf_len, g->conf.segs > 1 ? 1 : 64);
-	gpa = vmm_mem_alloc(g->mem, 2 * VMM_PAGE, VMM_PAGE);
+	gpa = vmm_mem_alloc(g->mem, (2 * VMM_PAGE + buf_len) / VMM_PAGE * VMM_PAGE, VMM_PAGE);
 	return gpa == VMM_GPA_NONE ? gpa : gpa + VMM_PAGE + 1 - edge;
 }
 
@@ -250,6 +250,12 @@ vmm_guest_announce(struct vmm_guest *g)
 	memcpy(f.src, g->mac, 6);
 	vmm_frame_build(bytes, &f);
 	rc = vmm_guest_send(g, 0, bytes, f.len, NULL);
+	/* A guest that was stopped may have filled its ring meanwhile. */
+	if (rc == -EAGAIN) {
+		rc = unsent_wait(g);
+		if (rc == 0)
+			rc = vmm_guest_send(g, 0, bytes, f.len, NULL);
+	}
 	return rc < 0 ? rc : unsent_wait(g);
 }
 

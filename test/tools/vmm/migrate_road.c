@@ -59,7 +59,6 @@ migrate_stop(struct migrate *m, unsigned int x)
 		rc = side_settle(m, x);
 	if (rc == 0)
 		rc = vmm_harvest_check(&s->harvest);
-	vmm_harvest_forget(&s->harvest);
 	m->counts.migrations += rc == 0;
 	return rc;
 }
@@ -84,8 +83,8 @@ state_busy(struct migrate *m, unsigned int x)
 static int
 state_idle(struct migrate *m, unsigned int x)
 {
-	(void)x;
-	return migrate_rest(m);
+	/* What the other one has in a broken ring never comes to rest. */
+	return m->sides[1 - x].broken ? state_busy(m, x) : migrate_rest(m);
 }
 
 static int
@@ -249,10 +248,8 @@ road_fail(struct migrate *m, unsigned int x)
 static int
 side_stop(struct migrate *m, unsigned int x)
 {
-	int rc = state_enter(m, x);
+	int rc = migrate_stop(m, x);
 
-	if (rc == 0)
-		rc = migrate_stop(m, x);
 	return rc < 0 ? rc : side_mend(m, x);
 }
 
@@ -311,6 +308,8 @@ migrate_run(struct migrate *m)
 		rc = migrate_rest(m);
 	if (rc == 0)
 		rc = sides_step(m, n_sides);
+	for (unsigned int x = 0; x < n_sides && rc == 0; x++)
+		rc = state_enter(m, x);
 	for (unsigned int x = 0; x < n_sides && rc == 0; x++)
 		rc = side_stop(m, x);
 	for (unsigned int x = 0; x < n_sides && rc == 0; x++)

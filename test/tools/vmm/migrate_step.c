@@ -113,10 +113,11 @@ step_memory(struct migrate *m, unsigned int x)
 		if (rc == 0)
 			rc = migrate_log_replace(m, x, 0);
 	} else {
-		/* The holes between the regions, too. */
-		rc = migrate_log_replace(m, x, LOG_SPARE);
+		rc = vmm_mem_plug(s->g->mem, PLUG_SIZE);
+		if (rc >= 0)
+			rc = migrate_log_replace(m, x, LOG_SPARE);
 		if (rc == 0)
-			rc = vmm_guest_mem_plug(s->g, PLUG_SIZE);
+			rc = vmm_front_send_mem(s->g->front, s->g->mem);
 	}
 	s->plugged = !s->plugged;
 	return rc < 0 ? rc : burst(m, 40);
