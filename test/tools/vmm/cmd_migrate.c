@@ -17,11 +17,12 @@
 #define PER_SHAPE 2     /* migrations of one guest before the next shape */
 #define SHAPES 256
 
-/* A shape is its bits: the low ones change first, so that any stretch has some of everything. */
+/* A shape is its bits, mixed so that any stretch of shapes has some of everything. */
 static void
-shape_fill(struct vmm_guest_conf *conf, uint32_t shape, uint32_t *rng)
+shape_fill(struct vmm_guest_conf *conf, uint32_t number, uint32_t *rng)
 {
 	static const uint16_t sizes[] = { 64, 128, 256 };
+	uint32_t shape = number * 157 % SHAPES;
 	bool edge = vmm_rng(rng, 3) == 0;
 
 	conf->packed = shape & 1;
@@ -49,7 +50,7 @@ mem_needed(const struct vmm_guest_conf *conf)
 {
 	uint64_t tables = conf->indirect ? conf->size * VMM_SEGS_MAX * 16ULL : 0;
 	/* Twice: a guest that boots again has its rings elsewhere. */
-	uint64_t rings = 2 * (2 * (26 * conf->size + 4096ULL) + tables);
+	uint64_t rings = 2 * (2 * (26 * conf->size + 2 * VMM_PAGE) + tables);
 	uint64_t edges = conf->edge > 0 ? 3 * VMM_PAGE : 0;
 	uint64_t bufs = conf->n_bufs * (edges + conf->rx_buf + conf->tx_buf + 128ULL);
 
@@ -120,6 +121,7 @@ shape_open(struct migrate *m, uint32_t shape)
 	size_max = m->stream.size_max;
 	stream_init(&m->stream, m->sides[0].g, m->sides[1].g, 4, size_min, size_max, m->rng);
 	m->stream.tcp = true;
+	m->stream.ways[0].breaks = m->stream.ways[1].breaks = true;
 	rc = vmm_guest_announce(m->sides[0].g);
 	if (rc == 0)
 		rc = vmm_guest_announce(m->sides[1].g);

@@ -163,3 +163,14 @@ gather_add(struct gather *g, const struct vmm_guest *to, const uint8_t *bytes, u
 	g->len = 0;
 	return rc;
 }
+
+bool
+gather_broken(struct gather *g, const uint8_t *bytes)
+{
+	uint32_t offset = get16(bytes + ETH + IP + 6), id = get16(bytes + ETH + 4);
+
+	if (g->len > 0 && offset == g->len - PAYLOAD && id == (uint16_t)(g->ip_id + g->n))
+		return false;
+	g->len = 0;
+	return offset != 0;
+}

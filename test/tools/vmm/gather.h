@@ -44,6 +44,13 @@ bool gather_wants(const uint8_t *bytes, uint32_t len);
 int gather_add(struct gather *g, const struct vmm_guest *to, const uint8_t *bytes, uint32_t len,
 	       const vmm_net_hdr *hdr, const uint8_t **out);
 
+/**
+ * For a receiver that may lose segments: forgets a frame that cannot be completed any more.
+ *
+ * @return true: this segment belongs to such a frame
+ */
+bool gather_broken(struct gather *g, const uint8_t *bytes);
+
 void gather_fini(struct gather *g);
 
 #endif

@@ -195,6 +195,7 @@ queue_init(struct vmm_guest *g, unsigned int index)
 		.packed = conf->packed,
 		.event_idx = conf->event_idx,
 		.in_order = conf->in_order,
+		.edge = conf->edge > 0,
 		.table_len = conf->indirect ? TABLE_LEN : 0,
 		.pos = conf->pos,
 		.shuffle = conf->segs > 1 ? conf->seed + index : 0,

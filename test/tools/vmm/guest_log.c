@@ -24,19 +24,36 @@ guest_log_send(struct vmm_guest *g, const struct vmm_log *log)
 }
 
 static int
-pair_switch(struct vmm_guest *g, unsigned int pair)
+addrs_send(struct vmm_guest *g, unsigned int from, unsigned int to)
 {
-	int rc = guest_features_send(g);
+	int rc = 0;
 
-	if (rc == 0)
-		rc = vmm_guest_addr_send(g, pair * 2);
-	return rc < 0 ? rc : vmm_guest_addr_send(g, pair * 2 + 1);
+	for (unsigned int i = from; i < to && rc == 0; i++)
+		rc = vmm_guest_addr_send(g, i);
+	return rc;
+}
+
+/* Pair by pair: for QEMU each is a device of its own. */
+static int
+pairs_switch(struct vmm_guest *g, const struct vmm_log *log)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < g->n_queues && rc == 0; i += 2) {
+		if (log != NULL)
+			rc = guest_log_send(g, log);
+		if (rc == 0)
+			rc = guest_features_send(g);
+		if (rc == 0)
+			rc = addrs_send(g, i, i + 2);
+	}
+	return rc;
 }
 
 int
 vmm_guest_log_on(struct vmm_guest *g, struct vmm_log *log, bool once)
 {
-	int rc = 0;
+	int rc;
 
 	if ((g->front->offered >> VMM_F_LOG_ALL & 1) == 0 ||
 	    (g->front->protocol & VMM_PROTO_LOG_SHMFD) == 0) {
@@ -46,24 +63,19 @@ vmm_guest_log_on(struct vmm_guest *g, struct vmm_log *log, bool once)
 	}
 	g->logging = true;
 	g->log = log;
-	for (unsigned int i = 0; i < g->conf.pairs && rc == 0; i++) {
-		if (i == 0 || !once)
-			rc = guest_log_send(g, log);
-		if (rc == 0)
-			rc = pair_switch(g, i);
-	}
-	return rc;
+	if (!once)
+		return pairs_switch(g, log);
+	rc = guest_log_send(g, log);
+	if (rc == 0)
+		rc = addrs_send(g, 0, g->n_queues);
+	return rc < 0 ? rc : guest_features_send(g);
 }
 
 int
 vmm_guest_log_off(struct vmm_guest *g)
 {
-	int rc = 0;
-
 	g->logging = false;
-	for (unsigned int i = 0; i < g->conf.pairs && rc == 0; i++)
-		rc = pair_switch(g, i);
-	return rc;
+	return pairs_switch(g, NULL);
 }
 
 int

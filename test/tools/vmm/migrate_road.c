@@ -254,10 +254,8 @@ side_stop(struct migrate *m, unsigned int x)
 }
 
 static int
-side_go_on(struct migrate *m, unsigned int x)
+side_go_on(struct migrate *m, unsigned int x, uint32_t road)
 {
-	uint32_t road = vmm_rng(&m->rng, 10);
-
 	if (road == 0)
 		return road_fail(m, x);
 	return road < 3 ? road_resume(m, x) : road_complete(m, x);
@@ -294,11 +292,34 @@ sides_step(struct migrate *m, unsigned int n_sides)
 	return rc;
 }
 
+/* Guests whose ports are of two switches go together, or no frame would reach the other one. */
+static int
+sides_go_on(struct migrate *m, unsigned int n_sides)
+{
+	uint32_t road = vmm_rng(&m->rng, 10);
+	int rc = 0;
+
+	for (unsigned int x = 0; x < n_sides && rc == 0; x++) {
+		if (x > 0 && m->sides[x].n_ports < 2)
+			road = vmm_rng(&m->rng, 10);
+		rc = side_go_on(m, x, road);
+	}
+	return rc;
+}
+
+/* The peer is on its way, too, when it has to, when it logs already, or when the dice say so. */
+static unsigned int
+sides_draw(struct migrate *m)
+{
+	if (m->sides[1].n_ports == 2 || m->sides[1].g->logging)
+		return 2;
+	return vmm_rng(&m->rng, 5) == 0 ? 2 : 1;
+}
+
 int
 migrate_run(struct migrate *m)
 {
-	/* The peer is on its way, too, when it logs already or the dice say so. */
-	unsigned int n_sides = m->sides[1].g->logging || vmm_rng(&m->rng, 5) == 0 ? 2 : 1;
+	unsigned int n_sides = sides_draw(m);
 	int rc = 0;
 
 	m->doing = "begin";
@@ -312,8 +333,8 @@ migrate_run(struct migrate *m)
 		rc = state_enter(m, x);
 	for (unsigned int x = 0; x < n_sides && rc == 0; x++)
 		rc = side_stop(m, x);
-	for (unsigned int x = 0; x < n_sides && rc == 0; x++)
-		rc = side_go_on(m, x);
+	if (rc == 0)
+		rc = sides_go_on(m, n_sides);
 	m->doing = "at the end";
 	return rc < 0 ? rc : migrate_rest(m);
 }

@@ -55,6 +55,15 @@ ring_reset(struct vmm_ring *r)
 		split_reset(r);
 }
 
+/* What the device writes most often has a page for itself: no other mark stands in for its own. */
+static uint64_t
+edge_alloc(struct vmm_ring *r, uint32_t size, uint32_t before)
+{
+	uint64_t gpa = vmm_mem_alloc(r->mem, VMM_PAGE + size, VMM_PAGE);
+
+	return gpa == VMM_GPA_NONE ? gpa : gpa + VMM_PAGE - before;
+}
+
 static int
 areas_alloc(struct vmm_ring *r, struct vmm_ring_addr *addr)
 {
@@ -62,9 +71,15 @@ areas_alloc(struct vmm_ring *r, struct vmm_ring_addr *addr)
 		packed_layout(r, addr);
 	else
 		split_layout(r, addr);
-	addr->desc = vmm_mem_alloc(r->mem, addr->desc_size, 16);
+	if (r->conf.edge && r->conf.packed)
+		addr->desc = edge_alloc(r, addr->desc_size, 16);
+	else
+		addr->desc = vmm_mem_alloc(r->mem, addr->desc_size, 16);
 	addr->avail = vmm_mem_alloc(r->mem, addr->avail_size, r->conf.packed ? 4 : 2);
-	addr->used = vmm_mem_alloc(r->mem, addr->used_size, 4);
+	if (r->conf.edge && !r->conf.packed)
+		addr->used = edge_alloc(r, addr->used_size, 4);
+	else
+		addr->used = vmm_mem_alloc(r->mem, addr->used_size, 4);
 	if (addr->desc == VMM_GPA_NONE || addr->avail == VMM_GPA_NONE ||
 	    addr->used == VMM_GPA_NONE)
 		return -ENOMEM;

@@ -189,6 +189,10 @@ frame_receive(struct stream *s, struct stream_way *w, uint32_t len, const vmm_ne
 		s->others++;
 		return 0;
 	}
+	if (g != NULL && w->breaks && gather_broken(g, bytes)) {
+		s->others++;
+		return 0;
+	}
 	if (g != NULL)
 		rc = gather_add(g, w->to, s->frame, len, hdr, &bytes);
 	else if (hdr->flags != 0 || hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE)

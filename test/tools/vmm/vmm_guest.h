@@ -47,7 +47,7 @@ struct vmm_guest_conf {
 	uint64_t mem_size;      /* 0: as much as the rings and buffers need */
 	uint16_t n_bufs;        /* per ring; 0: as many as fit, at most 512 */
 	uint32_t rx_buf, tx_buf;/* bytes of a buffer, its header included */
-	uint32_t edge;          /* receive buffers whose byte `edge`, counted from 1, starts a page */
+	uint32_t edge;          /* byte of receive buffers, from 1, that starts a page; rings alike */
 	uint16_t segs;          /* most pieces of a chain, 1..VMM_SEGS_MAX */
 	uint16_t mtu;           /* NET_SET_MTU when negotiated; 0: none */
 	uint64_t features_off;  /* features never to take */
@@ -167,10 +167,10 @@ int vmm_guest_mem_unplug(struct vmm_guest *g);
 /* Dirty log */
 
 /**
- * Switches logging on in QEMU's order, pair by pair: SET_LOG_BASE, SET_FEATURES, SET_VRING_ADDR.
+ * Switches logging on, in QEMU's order pair by pair: SET_LOG_BASE, SET_FEATURES, SET_VRING_ADDR.
  * Every write after its return is logged.
  *
- * @param once  SET_LOG_BASE for the first pair only, as later versions of QEMU do
+ * @param once  not as QEMU: one SET_LOG_BASE, the addresses of all rings, and the feature last
  * @return      0; -ENOTSUP: the backend cannot log; as vmm_front_send()
  */
 int vmm_guest_log_on(struct vmm_guest *g, struct vmm_log *log, bool once);

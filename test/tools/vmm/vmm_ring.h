@@ -35,6 +35,7 @@ struct vmm_ring_conf {
 	bool packed;
 	bool event_idx;
 	bool in_order;
+	bool edge;              /* a page ends behind the used index (packed: behind slot 0) */
 	uint16_t table_len;     /* descriptors of an indirect table; 0: no indirect descriptors */
 	uint16_t pos;           /* where it starts; packed rings usually start at 1 << 15 */
 	uint32_t shuffle;       /* seed that mixes the order in which ids are taken; 0: ascending */

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Mini-migrations over the whole matrix: no write goes unlogged, no position is wrong.
+
+usage: migrate.py [MIGRATIONS]
+
+Two runs at once.  In one the guest goes to and fro between two ports of one ferryd with two workers,
+in the other both guests go to and fro between two ferryds.  Each run is told by its seed.
+"""
+
+import json
+import os
+import sys
+
+from ferry.story import tell
+from ferry.traffic import expect
+
+MIGRATIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 700
+SECONDS = 60 + MIGRATIONS
+FULL_MATRIX = 256
+
+
+def start(story, name, *args):
+    ports = ["a", "b", "p"]
+    paths = [str(story.path(f"{name}-{port}.sock")) for port in ports]
+    words = [word for port, path in zip(ports, paths) for word in ("--vhost", f"{port}={path}")]
+    return story.switch(*words, *args, name=name, rpc=f"{name}.rpc"), paths
+
+
+def migrate(story, name, sockets, seed, first):
+    argv = [os.environ["VMM"], "migrate", *sockets]
+    options = ["--count", MIGRATIONS // 2, "--seed", seed, "--first", first]
+    return story.start(name, [*argv, *options])
+
+
+def result(process):
+    status = process.wait(SECONDS)
+    line = json.loads(process.log().splitlines()[-1])
+    print(f"# {json.dumps(line)}")
+    expect(status == 0 and line["ok"], f"seed {line['seed']}, shape {line['shape']}: {line['fault']}")
+    return line
+
+
+def story(s):
+    one, (a, b, p) = start(s, "one", "--cpus", "0,1")
+    two, (a2, _, p2) = start(s, "two")
+    three, (a3, _, p3) = start(s, "three")
+    seed = int.from_bytes(os.urandom(3), "little") if MIGRATIONS > 2000 else 1
+    runs = [
+        migrate(s, "ports", [a, b, p], seed, 0),
+        migrate(s, "switches", [a2, a3, p2, p3], seed + 1, FULL_MATRIX // 2),
+    ]
+    for run, what in zip(runs, ("two ports", "two ferryds")):
+        with s.check(f"{MIGRATIONS // 2} mini-migrations between {what}: images equal, ledgers balance"):
+            line = result(run)
+            expect(line["migrations"] >= MIGRATIONS // 2, f"{line['migrations']} migrations")
+            expect(line["completed"] and line["resumed"] and line["cancelled"], "a road is missing")
+    with s.check("every ferryd lives"):
+        for daemon in (one, two, three):
+            expect(daemon.status() is None, f"{daemon.name} has ended")
+
+
+tell(story)
