@@ -23,7 +23,7 @@ shape_fill(struct vmm_guest_conf *conf, uint32_t number, uint32_t *rng)
 {
 	static const uint16_t sizes[] = { 64, 128, 256 };
 	uint32_t shape = number * 157 % SHAPES;
-	bool edge = vmm_rng(rng, 3) == 0;
+	bool edge = vmm_rng(rng, 2) == 0;
 
 	conf->packed = shape & 1;
 	conf->mergeable = shape & 2;
@@ -33,7 +33,13 @@ shape_fill(struct vmm_guest_conf *conf, uint32_t number, uint32_t *rng)
 	conf->n_regions = 1 + (shape >> 5) % 8;
 	conf->adjacent = vmm_rng(rng, 2) == 0;
 	conf->size = sizes[vmm_rng(rng, conf->pairs > 1 ? 1 : 3)];
-	conf->pos = (uint16_t)(vmm_rng(rng, 2) == 0 ? 0 : conf->packed ? conf->size / 2 : 65500);
+	/* Long enough for its end, its beginning and its index to be in pages of their own. */
+	if (edge && conf->pairs == 1)
+		conf->size = conf->packed ? 512 : 1024;
+	/* Soon at the end of the ring. */
+	conf->pos = (uint16_t)(vmm_rng(rng, 3) == 0 ? 0 : conf->size - 4 - vmm_rng(rng, 16));
+	if (conf->pos > 0 && !conf->packed)
+		conf->pos |= (uint16_t)~(conf->size - 1);
 	conf->segs = edge || vmm_rng(rng, 2) == 0 ? 1 : 3;
 	conf->split_header = conf->segs > 1;
 	conf->offload = vmm_rng(rng, 2) == 0;
@@ -49,12 +55,14 @@ static uint64_t
 mem_needed(const struct vmm_guest_conf *conf)
 {
 	uint64_t tables = conf->indirect ? conf->size * VMM_SEGS_MAX * 16ULL : 0;
+	/* The largest piece must fit into any region. */
+	uint64_t region = (128ULL << 10) + (conf->pairs > 1 ? 0 : tables);
 	/* Twice: a guest that boots again has its rings elsewhere. */
 	uint64_t rings = 2 * (2 * (26 * conf->size + 2 * VMM_PAGE) + tables);
 	uint64_t edges = conf->edge > 0 ? 3 * VMM_PAGE : 0;
 	uint64_t bufs = conf->n_bufs * (edges + conf->rx_buf + conf->tx_buf + 128ULL);
 
-	return conf->pairs * (rings + bufs) * 3 / 2 + conf->n_regions * (128ULL << 10);
+	return conf->pairs * (rings + bufs) * 3 / 2 + conf->n_regions * region;
 }
 
 static int
@@ -69,8 +77,11 @@ side_open(struct migrate *m, unsigned int x, uint32_t shape)
 	shape_fill(&conf, shape, &m->rng);
 	if (m->stream.size_max > conf.tx_buf - 12)
 		conf.tx_buf = m->stream.size_max + 12;
+	/* Room for several of the longest frames, or the window is none. */
 	if (!conf.mergeable)
 		conf.rx_buf = m->stream.size_max + 12;
+	else if (conf.rx_buf < 4 * (m->stream.size_max + 12) / conf.n_bufs)
+		conf.rx_buf = 4 * (m->stream.size_max + 12) / conf.n_bufs;
 	if (conf.packed)
 		conf.pos |= 1 << 15;
 	conf.mem_size = mem_needed(&conf);

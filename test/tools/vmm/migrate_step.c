@@ -28,6 +28,15 @@ burst(struct migrate *m, uint32_t below)
 	return stream_burst(&m->stream, 1 + vmm_rng(&m->rng, below));
 }
 
+/* One burst and no more: what it wrote is not written, nor marked, by the next one as well. */
+static int
+step_few(struct migrate *m, unsigned int x)
+{
+	int rc = burst(m, 24);
+
+	return rc < 0 ? rc : migrate_checkpoint(m, x);
+}
+
 /* Long enough for a worker to fall asleep, and then it is woken. */
 static int
 step_nap(struct migrate *m, unsigned int x)
@@ -285,6 +294,7 @@ static const struct {
 	uint32_t weight;
 } steps[] = {
 	{ "stream", step_stream, 8 },
+	{ "few", step_few, 5 },
 	{ "nap", step_nap, 3 },
 	{ "flood", step_flood, 3 },
 	{ "rarp", step_rarp, 2 },
