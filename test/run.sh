@@ -8,7 +8,7 @@ usage() {
 	cat <<-USAGE
 	usage: test/run.sh [--quick | --long]
 	  (nothing)  unit, conform, e2e and fuzz; unit, conform and fuzz once more under the address and
-	             undefined behaviour sanitizers
+	             undefined behaviour sanitizers; the tests of the dirty log on a build with faults in it
 	  --quick    unit and conform
 	  --long     as with nothing, and the volume runs (suite "long")
 	USAGE
@@ -17,6 +17,7 @@ usage() {
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
 sanitize=$top/build-sanitize
+faults=$top/build-faults
 log=$build/setup.log
 runs=()
 mode=all
@@ -93,6 +94,12 @@ else
 	exclude=(--no-suite long)
 	[ $mode = all ] || exclude=()
 	suites tests "$build" "${exclude[@]}"
+
+	step 'Build with faults in the dirty log'
+	compile "$faults" -Dfaults=true || echo '(does not build)'
+
+	step 'Tests: the faults are caught'
+	suites faults "$faults" faults
 
 	step 'Build with sanitizers'
 	compile "$sanitize" -Db_sanitize=address,undefined -Db_lundef=false || echo '(does not build)'

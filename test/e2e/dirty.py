@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Mini-migrations over the whole matrix: no write goes unlogged, no position is wrong.
 
-usage: migrate.py [MIGRATIONS]
+usage: dirty.py [MIGRATIONS]
 
-Two runs at once.  In one the guest goes to and fro between two ports of one ferryd with two workers,
-in the other both guests go to and fro between two ferryds.  Each run is told by its seed.
+Two runs at once.  In one the guest goes to and fro between two ports of one ferryd, in the other both
+guests go to and fro between two ferryds.  Each run can be told again by its seed.
 """
 
 import json
@@ -20,11 +20,11 @@ SECONDS = 60 + MIGRATIONS
 FULL_MATRIX = 256
 
 
-def start(story, name, *args):
+def start(story, name):
     ports = ["a", "b", "p"]
     paths = [str(story.path(f"{name}-{port}.sock")) for port in ports]
     words = [word for port, path in zip(ports, paths) for word in ("--vhost", f"{port}={path}")]
-    return story.switch(*words, *args, name=name, rpc=f"{name}.rpc"), paths
+    return story.switch(*words, name=name, rpc=f"{name}.rpc"), paths
 
 
 def migrate(story, name, sockets, seed, first):
@@ -42,7 +42,7 @@ def result(process):
 
 
 def story(s):
-    one, (a, b, p) = start(s, "one", "--cpus", "0,1")
+    one, (a, b, p) = start(s, "one")
     two, (a2, _, p2) = start(s, "two")
     three, (a3, _, p3) = start(s, "three")
     seed = int.from_bytes(os.urandom(3), "little") if MIGRATIONS > 2000 else 1

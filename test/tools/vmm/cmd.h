@@ -80,5 +80,6 @@ int cmd_gen(struct cmd *cmd);
 int cmd_attack(struct cmd *cmd);
 int cmd_walk(struct cmd *cmd);
 int cmd_migrate(struct cmd *cmd);
+int cmd_bases(struct cmd *cmd);
 
 #endif

@@ -16,6 +16,7 @@ static const struct {
 	{ "latency", cmd_latency, "A B", "a first frame after silence, --count times, --ms apart" },
 	{ "walk", cmd_walk, "A B", "random walk over everything a front-end may do" },
 	{ "migrate", cmd_migrate, "A B PEER [PEER2]", "--count mini-migrations between A and B" },
+	{ "bases", cmd_bases, "A B", "time of GET_VRING_BASE of A's busy rings, and what they say" },
 	{ "attack", cmd_attack, "SOCKET CASE|all", "malice, case by case (--list)" },
 	{ "gen", cmd_gen, "A B [A2 B2]...", "generator and sink for benchmarks" },
 };

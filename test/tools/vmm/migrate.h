@@ -23,6 +23,7 @@
 struct migrate_counts {
 	uint64_t migrations;    /* rings stopped under logging, images equal */
 	uint64_t completed, resumed, failed, cancelled;
+	uint64_t refused;
 	uint64_t logs, off_ons, steps, checkpoints, shapes;
 	uint64_t rounds, pages;
 	uint64_t sent, received, lost;
@@ -101,5 +102,14 @@ int migrate_start(struct migrate *m, unsigned int x);
 
 /** A whole migration of guest `x` (and of its peer, when drawn), on a drawn road. */
 int migrate_run(struct migrate *m);
+
+/* Logs of no use */
+
+/** How many cases there are. */
+unsigned int migrate_refusals(void);
+
+/** Case `i`: refused, or the guest is not served; it is of no use afterwards.
+ *  @return 0; -errno; -EPROTO */
+int migrate_refuse(struct migrate *m, unsigned int i);
 
 #endif

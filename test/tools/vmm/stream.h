@@ -29,7 +29,7 @@ struct stream_way {
 	uint32_t window;        /* most frames in flight */
 	uint64_t sent, received, bytes;
 	uint64_t written_off;   /* frames that are known to be lost */
-	bool breaks;            /* its receiver pauses: segments may be missing in a frame */
+	bool breaks;            /* its receiver's queues come and go, in the middle of frames, too */
 	uint64_t late;          /* frames that came although they were written off */
 };
 
