@@ -21,10 +21,16 @@ FULL_MATRIX = 256
 
 
 def start(story, name):
-    ports = ["a", "b", "p"]
-    paths = [str(story.path(f"{name}-{port}.sock")) for port in ports]
-    words = [word for port, path in zip(ports, paths) for word in ("--vhost", f"{port}={path}")]
-    return story.switch(*words, name=name, rpc=f"{name}.rpc"), paths
+    """Starts a ferryd that parks nothing: what it delivers later has its own stories."""
+    ports = [vhost(port, story.path(f"{name}-{port}.sock")) for port in "abp"]
+    config = story.path(f"{name}.json")
+    config.write_text(json.dumps({"ports": ports}))
+    daemon = story.switch("-c", config, name=name, rpc=f"{name}.rpc")
+    return daemon, [port["socket"] for port in ports]
+
+
+def vhost(name, path):
+    return {"name": name, "type": "vhost-user", "socket": str(path), "park": False}
 
 
 def migrate(story, name, sockets, seed, first):
@@ -58,6 +64,9 @@ def story(s):
     with s.check("every ferryd lives"):
         for daemon in (one, two, three):
             expect(daemon.status() is None, f"{daemon.name} has ended")
+            for port in daemon.call("port.show"):
+                drops = {name: count for name, count in port["drops"].items() if count}
+                print(f"# {daemon.name}, port {port['name']}: dropped {drops}")
 
 
 tell(story)
