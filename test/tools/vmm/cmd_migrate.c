@@ -137,7 +137,9 @@ shape_open(struct migrate *m, uint32_t shape)
 	if (rc == 0)
 		rc = vmm_guest_announce(m->sides[1].g);
 	/* Both are heard before anything counts. */
-	return rc < 0 ? rc : migrate_rest(m);
+	if (rc == 0)
+		rc = migrate_rest(m);
+	return rc < 0 ? rc : migrate_meet(m);
 }
 
 static void

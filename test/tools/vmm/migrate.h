@@ -82,6 +82,14 @@ int migrate_checkpoint(struct migrate *m, unsigned int x);
 /** Comes to rest; what is missing on a way that may lose is written off.  @return 0; -EPROTO */
 int migrate_rest(struct migrate *m);
 
+/**
+ * Sends until a frame has arrived each way: the switch has learned where the guests are now, which
+ * it does in a thread of its own.
+ *
+ * @return 0; -EPROTO
+ */
+int migrate_meet(struct migrate *m);
+
 /** Guest `x` will not receive for a moment. */
 static inline void
 receiver_pauses(struct migrate *m, unsigned int x)

@@ -12,6 +12,7 @@
 
 #define REST_QUIET_MS 4
 #define CHECKPOINT_MS 500
+#define MEET_MS 3000
 
 /* Waits until the backend has done everything that it was told. */
 static int
@@ -216,5 +217,25 @@ migrate_rest(struct migrate *m)
 				     vmm_guest_unsent(a), vmm_guest_unsent(b), m->doing);
 	for (unsigned int i = 0; i < 2 && rc == 0; i++)
 		rc = way_settle(m, i);
+	return rc;
+}
+
+int
+migrate_meet(struct migrate *m)
+{
+	int64_t until_us = cmd_now_us() + MEET_MS * 1000LL;
+	const struct stream_way *ways = m->stream.ways;
+	uint64_t before[2] = { ways[0].received, ways[1].received };
+	int rc = 0;
+
+	while (rc == 0 && (ways[0].received == before[0] || ways[1].received == before[1])) {
+		if (cmd_now_us() > until_us)
+			return vmm_fault_set(&m->cmd->fault, "the guests do not find each other"
+					     " (%s)", m->doing);
+		m->lossy[0] = m->lossy[1] = true;
+		rc = stream_burst(&m->stream, 1);
+		if (rc == 0)
+			rc = migrate_rest(m);
+	}
 	return rc;
 }

@@ -336,5 +336,7 @@ migrate_run(struct migrate *m)
 	if (rc == 0)
 		rc = sides_go_on(m, n_sides);
 	m->doing = "at the end";
-	return rc < 0 ? rc : migrate_rest(m);
+	if (rc == 0)
+		rc = migrate_rest(m);
+	return rc < 0 ? rc : migrate_meet(m);
 }
