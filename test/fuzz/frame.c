@@ -352,15 +352,17 @@ deliver(void *arg, const struct virtio_net_hdr *vnet, const uint8_t *data, uint3
 	return true;
 }
 
-static void
+/* Returns false when its headers are so bad that nothing can be made of it. */
+static bool
 give(struct rig_port *to, const struct ref_frame *fr)
 {
 	if (ref_too_long(fr, to->live.frame_max))
 		drop(to, DROP_TOO_LONG);
 	else if (!to->running || !to->enabled)
 		drop(to, DROP_NO_RING);
-	else if (!ref_parts(fr, to->takes, deliver, to))
-		drop(&ports[0], DROP_BAD_HDR);
+	else
+		return ref_parts(fr, to->takes, deliver, to);
+	return true;
 }
 
 static struct rig_port *
@@ -385,21 +387,24 @@ unicast(struct ref_frame *fr)
 		drop(&ports[0], DROP_SAME_PORT);
 	else if (to->live.group == ports[0].live.group)
 		drop(&ports[0], DROP_ISOLATED);
-	else
-		give(to, fr);
+	else if (!give(to, fr))
+		drop(&ports[0], DROP_BAD_HDR);
 }
 
 static void
 flood(const struct ref_frame *fr)
 {
-	bool heard = false;
+	bool heard = false, bad = false;
 
 	for (uint32_t i = 1; i < PORTS; i++) {
 		if (ports[i].live.group == ports[0].live.group)
 			continue;
-		give(&ports[i], fr);
+		bad |= !give(&ports[i], fr);
 		heard = true;
 	}
+	/* The sender's fault counts once, for however many it was. */
+	if (bad)
+		drop(&ports[0], DROP_BAD_HDR);
 	if (!heard)
 		drop(&ports[0], DROP_NO_PORT);
 }

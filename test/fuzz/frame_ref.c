@@ -53,16 +53,16 @@ ref_tag(const struct ref_frame *fr)
 bool
 ref_too_long(const struct ref_frame *fr, uint32_t max)
 {
-	uint32_t tcp = fr->vnet.csum_start, head = tcp + 20;
+	uint32_t tcp = fr->vnet.csum_start;
 
 	if (ref_tag(fr) >= 0)
 		max += TAG_LEN;
 	if (fr->len <= max)
 		return false;
-	/* A large frame is judged by its segments, whose headers may be out of sight. */
-	if (tcp + 12 < fr->len && tcp + 12 < 80)
-		head = tcp + (fr->data[tcp + 12] >> 4) * 4u;
-	return (fr->needs & (REF_TSO4 | REF_TSO6)) == 0 || head + fr->vnet.gso_size > max;
+	/* A large frame is judged by its segments, if it has a TCP header. */
+	if ((fr->needs & (REF_TSO4 | REF_TSO6)) == 0 || tcp + 12 >= fr->len)
+		return true;
+	return tcp + (fr->data[tcp + 12] >> 4) * 4u + fr->vnet.gso_size > max;
 }
 
 static enum drop
