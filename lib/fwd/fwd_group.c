@@ -84,7 +84,7 @@ fwd_group_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to)
 	const struct park_live *park = NULL;
 
 	if (unlikely(f->parks != NULL))
-		park = fwd_park_find(f, &to);
+		park = fwd_park_find(f, fr, &to);
 	return unlikely(park != NULL) ? park_group_find(f, to, park) : fwd_place_find(f, fr, to);
 }
 

@@ -182,11 +182,12 @@ void fwd_eth_disarm(const struct port_poll *poll);
 /* Loads the view of the parks, for this turn. */
 void fwd_parks_load(struct fwd *f);
 /*
- * Where frames for a port go now: `*to` itself, or the port to which its guest has gone.
+ * Where a frame for a port goes now: `*to` itself, or the port to which its guest has gone.
  *
- * Returns the park in which they have to wait, or NULL.
+ * Returns the park in which it has to wait, or NULL.
  */
-const struct park_live *fwd_park_find(const struct fwd *f, const struct port_live **to);
+const struct park_live *fwd_park_find(const struct fwd *f, const struct fwd_frame *fr,
+				      const struct port_live **to);
 /* Whether what is flooded is not for this port: its guest hears it elsewhere. */
 bool fwd_park_left(const struct fwd *f, const struct port_live *to);
 void fwd_park_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);

@@ -74,7 +74,7 @@ waiting_before(const struct fwd *f, const struct park_live *p)
 }
 
 const struct park_live *
-fwd_park_find(const struct fwd *f, const struct port_live **to)
+fwd_park_find(const struct fwd *f, const struct fwd_frame *fr, const struct port_live **to)
 {
 	const struct park_live *p = f->parks->ports[(*to)->number];
 	const struct port_live *heir;
@@ -85,7 +85,7 @@ fwd_park_find(const struct fwd *f, const struct port_live **to)
 		return p;
 	heir = heir_ready(f, p);
 	/* What the heir may not have is refused by name when it is its turn. */
-	if (heir == NULL || (heir != *to && !fwd_heard_by(f, heir)))
+	if (heir == NULL || (heir != *to && fwd_allowed(f, heir, fr) != DROP_NONE))
 		return p->phase == PARK_RELEASING && !p->closing ? p : NULL;
 	*to = heir;
 	return NULL;
