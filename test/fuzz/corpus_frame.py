@@ -4,6 +4,7 @@
 import struct
 
 PACKED, VERSION_1, MRG, CSUM, TSO4, TSO6, ECN = 1, 2, 4, 8, 16, 32, 64
+PLANNED = 128
 DISABLED, ISOLATED, STOPPED, BAD_TAIL, SECOND_DISABLED = 8, 16, 32, 64, 128
 
 NEEDS_CSUM = 1
@@ -60,9 +61,24 @@ def receiver(features=VERSION_1 | MRG, mtu=0, buffers=((64, 1600, 0),)):
     return data
 
 
-def switch(*frames, misc=VERSION_1, first=None, second=None):
-    ports = (first or receiver()) + (second or receiver())
-    return bytes([misc]) + ports + b"".join(frames)
+# What happens between frames: see frame_rig.h.
+SEND, OPEN, CANCEL, LEAVE, RETURN, LEARNED, OFFER, TICK, TIMEOUT = range(9)
+UPLINK, HELD_BACK = 1, 2
+
+
+def step(kind, port=1, arg=0):
+    return bytes([kind << 1 | port - 1, arg])
+
+
+def plan(*steps, memory=1 << 18, how=0):
+    return struct.pack("<BHB", how, memory >> 4, len(steps)) + b"".join(step(*s) for s in steps)
+
+
+def switch(*frames, misc=VERSION_1, first=None, second=None, steps=b""):
+    first, second = first or receiver(), second or receiver()
+    if steps:
+        first = bytes([first[0] | PLANNED]) + first[1:]
+    return bytes([misc]) + first + second + steps + b"".join(frames)
 
 
 def small(to=mac(1), **more):
@@ -150,6 +166,68 @@ NAMED = {
 }
 
 
+def long(more):
+    return frame(eth(mac(1), 0x0800), more)
+
+
+AWAY = ((OPEN,), (SEND, 1, 2), (LEAVE,))
+
+
+def parked():
+    """Frames for a guest that leaves after the first two."""
+    mixed = [small(), small(ALL), small(), csum_udp(), small(ALL), large4(), small(), small(mac(2)),
+             small(SOMEBODY), small(), small(), small(ALL)]
+    takes_all = receiver(VERSION_1 | MRG | CSUM | TSO4 | TSO6 | ECN)
+    return {
+        "park_full.at-the-end": switch(*[long(60000)] * 7, small(), steps=plan(*AWAY)),
+        "park_full.over-the-end": switch(
+            *[long(30000), small()] * 14, first=takes_all,
+            steps=plan(*AWAY, (SEND, 1, 11), (RETURN,), (LEAVE,), (SEND, 1, 11), (TICK,),
+                       (RETURN,), memory=300000)),
+        "park_full.segments": switch(
+            *[large4()] * 15, first=receiver(VERSION_1 | MRG | CSUM), second=takes_all,
+            steps=plan(*AWAY, (SEND, 1, 13), (LEARNED, 1, 2))),
+        "park_timeout.nowhere": switch(
+            *mixed, steps=plan(*AWAY, (SEND, 1, 6), (TICK,), (TIMEOUT,), (SEND, 1, 2), (TICK,))),
+        "park_timeout.heir-without-rings": switch(
+            *mixed, steps=plan(*AWAY, (SEND, 1, 6), (LEARNED, 1, 0), (TIMEOUT,), (TICK,))),
+        "park_timeout.no-buffers-at-home": switch(
+            *mixed, steps=plan(*AWAY, (OFFER, 1, 3), (SEND, 1, 7), (RETURN,), (TIMEOUT,), (TICK,),
+                               (SEND, 1, 2), (LEAVE,), (SEND, 1, 9), how=HELD_BACK)),
+        "park_peer.came-by-the-uplink": switch(
+            *mixed, steps=plan(*AWAY, (SEND, 1, 6), (LEARNED, 1, 2), (SEND, 1, 2), how=UPLINK)),
+        "isolated.heir": switch(
+            *mixed, misc=VERSION_1 | ISOLATED,
+            steps=plan((OPEN, 2), (SEND, 1, 2), (LEAVE, 2), (SEND, 1, 5), (LEARNED, 2, 1))),
+        "too_long.for-the-heir": switch(
+            frame(eth(mac(1), 0x0800), 1500), small(), frame(eth(mac(1), 0x0800), 1400), small(),
+            frame(eth(mac(1), 0x0800), 1500), small(), second=receiver(mtu=1300),
+            steps=plan((OPEN,), (LEAVE,), (SEND, 1, 3), (LEARNED, 1, 2), (SEND, 1, 1))),
+        "bad_hdr.of-parked": switch(
+            *lying_headers(), *lying_headers(), first=takes_all, second=receiver(VERSION_1 | MRG),
+            steps=plan((OPEN,), (LEAVE,), (SEND, 1, 7), (LEARNED, 1, 2))),
+        "no_ring.parking-cancelled": switch(
+            *mixed, steps=plan((OPEN,), (CANCEL,), (LEAVE,), (SEND, 1, 5), (OPEN,))),
+        "no_room.parked-for-less": switch(
+            large4(), small(), large4(), small(), first=takes_all,
+            second=receiver(VERSION_1, buffers=((9, 900, 0),)),
+            steps=plan((OPEN,), (LEAVE,), (SEND, 1, 4), (LEARNED, 1, 2))),
+        "ring_bad.under-parked": switch(
+            *[small()] * 9, misc=VERSION_1 | BAD_TAIL, first=receiver(buffers=((4, 1600, 12),)),
+            steps=plan(*AWAY, (SEND, 1, 5), (RETURN,), (LEAVE,), (SEND, 1, 1), (RETURN,))),
+        "none.back-and-forth": switch(
+            *mixed, *mixed, *mixed, first=receiver(PACKED | VERSION_1 | MRG), second=takes_all,
+            steps=plan((LEAVE, 2), *AWAY, (SEND, 1, 5), (RETURN, 2), (LEARNED, 1, 2), (SEND, 1, 5),
+                       (OPEN, 2), (SEND, 1, 2), (LEAVE, 2), (SEND, 1, 5), (RETURN,), (SEND, 1, 5),
+                       (LEAVE,), (SEND, 1, 5), (RETURN, 2), (LEARNED, 1, 2), (TICK,))),
+        "none.at-the-guest-s-pace": switch(
+            *mixed, *mixed, second=receiver(PACKED | VERSION_1 | CSUM),
+            steps=plan((OFFER, 1, 2), (OFFER, 2, 1), *AWAY, (SEND, 1, 12), (LEARNED, 1, 2),
+                       (OFFER, 2, 2), (SEND, 1, 3), (OFFER, 2, 5), (TICK,), (OFFER, 2, 40),
+                       (SEND, 1, 3), (RETURN,), (OFFER, 1, 60), how=HELD_BACK)),
+    }
+
+
 # What receivers take, and from what they are made.
 RECEIVERS = {
     "legacy": receiver(0, buffers=((32, 1600, 10), (8, 65535, 3))),
@@ -188,4 +266,4 @@ def streams():
 
 
 def inputs():
-    return {**NAMED, **streams()}
+    return {**NAMED, **parked(), **streams()}

@@ -58,7 +58,8 @@ guest_begin(struct guest *g, bool packed, bool writable)
 	g->end = 0;
 	g->packed = packed;
 	g->writable = writable;
-	g->n_slots = g->n_bufs = 0;
+	g->n_slots = g->n_bufs = g->n_offered = g->slots_offered = 0;
+	g->bad_tail = false;
 	g->desc = take(g, GUEST_SLOTS * sizeof(struct desc), 0);
 	g->driver = take(g, packed ? 4 : 4 + 2 * GUEST_SLOTS, 0);
 	g->device = take(g, packed ? 4 : 4 + 8 * GUEST_SLOTS, 0);
@@ -80,19 +81,17 @@ desc_add(struct guest *g, uint64_t addr, uint32_t len, uint16_t id, bool more)
 	struct desc d = { .addr = addr, .len = len };
 
 	d.w[0] = g->packed ? id : flags;
-	d.w[1] = g->packed ? flags | DESC_AVAIL : (uint16_t)(g->n_slots + 1);
+	d.w[1] = g->packed ? flags : (uint16_t)(g->n_slots + 1);
 	memcpy(g->desc + g->n_slots++ * sizeof(d), &d, sizeof(d));
 }
 
 static void
-avail_add(struct guest *g, uint32_t slot)
+head_add(struct guest *g, uint32_t slot)
 {
-	uint16_t head = (uint16_t)slot, n = (uint16_t)(g->n_bufs + 1);
+	uint16_t head = (uint16_t)slot;
 
-	if (g->packed)
-		return;
-	memcpy(g->driver + 4 + 2 * g->n_bufs, &head, sizeof(head));
-	memcpy(g->driver + 2, &n, sizeof(n));
+	if (!g->packed)
+		memcpy(g->driver + 4 + 2 * g->n_bufs, &head, sizeof(head));
 }
 
 struct guest_buf *
@@ -113,7 +112,7 @@ guest_add(struct guest *g, const uint32_t *lens, uint32_t n)
 	}
 	for (uint32_t i = 0; i < n; i++)
 		desc_add(g, gpa_of(g, b->pieces[i].at), lens[i], (uint16_t)g->n_bufs, i + 1 < n);
-	avail_add(g, slot);
+	head_add(g, slot);
 	g->n_bufs++;
 	return b;
 }
@@ -124,7 +123,27 @@ guest_add_bad(struct guest *g)
 	uint32_t slot = g->n_slots;
 
 	desc_add(g, BASE_GPA, 0, 0, false);
-	avail_add(g, slot);
+	head_add(g, slot);
+	g->bad_tail = true;
+}
+
+void
+guest_offer(struct guest *g, uint32_t n)
+{
+	uint32_t slot = g->slots_offered;
+	uint16_t heads;
+
+	for (; n > 0 && g->n_offered < g->n_bufs; n--)
+		g->slots_offered += g->bufs[g->n_offered++].n;
+	heads = (uint16_t)g->n_offered;
+	if (g->n_offered == g->n_bufs && g->bad_tail) {
+		g->slots_offered = g->n_slots;
+		heads++;
+	}
+	if (!g->packed)
+		memcpy(g->driver + 2, &heads, sizeof(heads));
+	for (; g->packed && slot < g->slots_offered; slot++)
+		g->desc[slot * sizeof(struct desc) + 14] |= DESC_AVAIL;
 }
 
 void

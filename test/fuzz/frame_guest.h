@@ -32,8 +32,9 @@ struct guest {
 	uint8_t *base;
 	uint32_t end;             /* of what was given out of it */
 	struct gmem *mem;
-	bool packed, writable;
+	bool packed, writable, bad_tail;
 	uint32_t n_slots, n_bufs;
+	uint32_t n_offered, slots_offered; /* the driver has made them available */
 	uint8_t *desc, *driver, *device;
 	struct guest_buf bufs[GUEST_SLOTS];
 	uint8_t sent[GUEST_BYTES]; /* writable: nothing; else the memory as it was handed over */
@@ -44,17 +45,20 @@ void guest_init(struct guest *g);
 /** Empties its memory and begins a ring. */
 void guest_begin(struct guest *g, bool packed, bool writable);
 
-/** Adds a buffer of these pieces.  @return NULL: no room */
+/** Adds a buffer of these pieces, not yet available.  @return NULL: no room */
 struct guest_buf *guest_add(struct guest *g, const uint32_t *lens, uint32_t n);
 
-/** Adds a chain that breaks the ring when it is reached. */
+/** Adds a chain behind all buffers that breaks the ring when it is reached. */
 void guest_add_bad(struct guest *g);
+
+/** Makes the next `n` buffers available, and behind the last one the bad chain. */
+void guest_offer(struct guest *g, uint32_t n);
 
 /** Copies into a buffer, or out of it. */
 void guest_fill(const struct guest_buf *b, uint32_t off, const uint8_t *from, uint32_t len);
 void guest_read(const struct guest_buf *b, uint8_t *to, uint32_t len);
 
-/** Describes the ring; everything in memory is final from here on. */
+/** Describes the ring; all buffers are there, though not all available. */
 void guest_ring(struct guest *g, struct vdev_ring *out);
 
 /**
