@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Descriptor chains: a guest that writes what it likes into its rings, between any two calls of
- * lib/vring, against the second opinion of chain_ref.c.
+ * lib/vring, against the second opinion of chain_ref.c; and a front-end that takes marks out of the
+ * dirty log, changes it or cuts it off, against that of chain_log.c.
  *
  *   u8 features, regions (see arena_lay), u16 size, refs of the three areas, u32 position, then
  *   operations until the end: see the table below, and corpus_chain.py, which writes them.
  */
+#include "chain_log.h"
 #include "chain_ref.h"
 
 #include <linux/virtio_config.h>
@@ -25,11 +27,14 @@ static struct vring_batch batch;
 static uint32_t done;          /* chains of the batch that were given back */
 static struct ref_ring ref;
 static struct ref_chain chain;
+static uint64_t rounds;        /* that the ring has to have counted */
+static bool logged;            /* as the input wants it, if the log can cover its memory */
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	arena_init();
+	log_init();
 	return 0;
 }
 
@@ -54,6 +59,8 @@ check_all(void)
 	struct vring_pos pos = vring_pos(&ring);
 
 	FUZZ_CHECK(arena_same());
+	log_check(&ring);
+	FUZZ_CHECK(log_lost() || ring.rounds == rounds);
 	FUZZ_CHECK(vring_bad(&ring) < VRING_BAD_N);
 	fuzz_reach(vring_bad(&ring));
 	FUZZ_CHECK(pos.avail == pos.used && pos.avail_wrap == pos.used_wrap);
@@ -105,6 +112,8 @@ start(const struct vring_opts *opts)
 
 	vring_batch_reset(&batch);
 	done = 0;
+	rounds = 0;
+	log_recount();
 	bad = vring_init(&ring, opts);
 	ref_init(&ref, opts);
 	FUZZ_CHECK(bad == vring_bad(&ring));
@@ -207,6 +216,12 @@ op_peek(struct fuzz_in *in, uint8_t arg)
 		peek_check(before, max);
 }
 
+static gpa_t
+behind(gpa_t gpa, uint64_t off)
+{
+	return (gpa_t){ gpa.v + off };
+}
+
 /* Touches what a receiver would write, or a sender is read from: a fault ends the process. */
 static void
 chain_touch(const struct vring_chain *c)
@@ -227,6 +242,47 @@ chain_touch(const struct vring_chain *c)
 	}
 }
 
+/* The first `len` bytes are what a caller has written, whether it has or not. */
+static void
+payload_log(const struct vring_chain *c, uint32_t len)
+{
+	for (const struct vring_seg *s = c->segs; len > 0; len -= RTE_MIN(len, s++->len))
+		log_must(s->gpa, RTE_MIN(len, s->len));
+}
+
+/* Slots between are not written, but to tell them apart would cost more than a page; and where each
+ * burst begins is marked beforehand, to see that the front-end has been there. */
+static void
+put_log(const struct vring_chain *c, uint32_t len)
+{
+	gpa_t first = ref.packed ? ref.opts.desc : ref.opts.device;
+
+	if (log_now() == NULL)
+		return;
+	rounds += !log_marked(first);
+	log_may(first, 2);
+	for (uint32_t i = 0; ref.packed && i < c->n_slots; i++)
+		log_may(behind(first, 16ull * ((ref.idx + i) % ref.opts.size)), 16);
+	payload_log(c, len);
+}
+
+static void
+chain_put(const struct vring_chain *c, uint32_t len)
+{
+	enum vring_bad before = vring_bad(&ring);
+	bool faulted = atomic_load(&mem->faulted), gone = log_gone();
+
+	chain_touch(c);
+	if (!gone)
+		put_log(c, len);
+	vring_put(&ring, c, len);
+	ref_put(&ref, c->id, c->n_slots, len);
+	FUZZ_CHECK(ring.idx == ref.idx);
+	if (before == VRING_BAD_NONE && gone)
+		before = faulted ? VRING_BAD_MEMORY : VRING_BAD_LOG;
+	FUZZ_CHECK(vring_bad(&ring) == before);
+}
+
 static void
 op_put(struct fuzz_in *in, uint8_t arg)
 {
@@ -234,12 +290,8 @@ op_put(struct fuzz_in *in, uint8_t arg)
 
 	for (uint32_t i = 0; i <= arg && done < batch.n; i++) {
 		const struct vring_chain *c = &batch.chains[done++];
-		uint32_t len = how == 1 ? c->len : how;
 
-		chain_touch(c);
-		vring_put(&ring, c, len);
-		ref_put(&ref, c->id, c->n_slots, len);
-		FUZZ_CHECK(ring.idx == ref.idx);
+		chain_put(c, how == 1 ? c->len : RTE_MIN(how, c->len));
 	}
 }
 
@@ -288,19 +340,28 @@ op_restart(struct fuzz_in *in, uint8_t arg)
 
 	op_publish(in, arg);
 	opts.pos = vring_pos(&ring);
+	opts.log = log_now();
 	start(&opts);
+}
+
+/* What a front-end does to the log; without one chains are looked at. */
+static void
+op_log(struct fuzz_in *in, uint8_t arg)
+{
+	static void (*const does[])(void) = { log_take, log_swap, log_switch, log_truncate };
+
+	if (!logged) {
+		op_peek(in, arg);
+		return;
+	}
+	does[arg % RTE_DIM(does)]();
+	vring_log_set(&ring, log_now());
 }
 
 static void
 op_fault(struct fuzz_in *in, uint8_t arg)
 {
 	atomic_store(&mem->faulted, true);
-}
-
-static gpa_t
-behind(gpa_t gpa, uint64_t off)
-{
-	return (gpa_t){ gpa.v + off };
 }
 
 static void
@@ -399,7 +460,7 @@ op_event(struct fuzz_in *in, uint8_t arg)
 /* Operation in the low nibble of a byte, `arg` in the high one. */
 static void (*const ops[16])(struct fuzz_in *in, uint8_t arg) = {
 	op_poke, op_desc, op_table, op_raw, op_push, op_avail, op_event,
-	op_peek, op_put, op_publish, op_arm, op_disarm, op_reset, op_restart, op_fault, op_peek,
+	op_peek, op_put, op_publish, op_arm, op_disarm, op_reset, op_restart, op_fault, op_log,
 };
 
 static void
@@ -407,6 +468,9 @@ run(struct fuzz_in *in, uint8_t features)
 {
 	struct vring_opts opts = { .mem = mem, .features = features_of(features) };
 
+	if (logged)
+		log_open(mem);
+	opts.log = log_now();
 	opts.writable = (features & 0x20) != 0;
 	opts.size = fuzz_u16(in);
 	opts.desc = arena_ref(in);
@@ -436,7 +500,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK((rc == 0) == sound);
 	if (rc < 0)
 		return 0;
+	logged = (features & 0x40) != 0;
 	run(&in, features);
+	log_close();
 	gmem_destroy(mem);
 	return 0;
 }

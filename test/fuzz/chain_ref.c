@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "chain_ref.h"
+#include "chain_log.h"
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -38,12 +39,14 @@ static void
 model16(gpa_t gpa, uint16_t v)
 {
 	arena_model(gpa, &v, sizeof(v));
+	log_must(gpa, sizeof(v));
 }
 
 static void
 model32(gpa_t gpa, uint32_t v)
 {
 	arena_model(gpa, &v, sizeof(v));
+	log_must(gpa, sizeof(v));
 }
 
 static bool

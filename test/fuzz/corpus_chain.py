@@ -3,7 +3,7 @@
 
 import struct
 
-PACKED, EVENT_IDX, INDIRECT, VERSION_1, MRG_RXBUF, WRITABLE = 1, 2, 4, 8, 16, 32
+PACKED, EVENT_IDX, INDIRECT, VERSION_1, MRG_RXBUF, WRITABLE, LOGGED = 1, 2, 4, 8, 16, 32, 64
 
 # arena.c: sizes and places of regions.
 S64, S256, S1K, S4K, S8K, S16K, S64K, S1M = range(8)
@@ -13,7 +13,8 @@ NEXT, WRITE, INDIRECT_DESC = 1, 2, 4
 
 # chain.c: ops[].
 POKE, DESC, TABLE, RAW, PUSH, AVAIL, EVENT = range(7)
-PEEK, PUT, PUBLISH, ARM, DISARM, RESET, RESTART, FAULT = range(7, 15)
+PEEK, PUT, PUBLISH, ARM, DISARM, RESET, RESTART, FAULT, LOG = range(7, 16)
+TAKE, SWAP, SWITCH, TRUNCATE = range(4)
 ALL = 15
 
 
@@ -237,6 +238,8 @@ def good():
         "large": (large, (0,)),
         "table-unaligned": (table_unaligned, (0,)),
         "many": (many, (0,)),
+        "many-pages": (many_pages, (0, EVENT_IDX, WRITABLE, WRITABLE | EVENT_IDX)),
+        "rings-apart": (rings_apart, (0, EVENT_IDX | WRITABLE)),
     }
     inputs = {}
     for name, (make, rows) in stories.items():
@@ -246,6 +249,62 @@ def good():
     return inputs
 
 
+def many_pages(new, features):
+    """Chains over several pages, given back in bursts and partly, marks taken in between."""
+    write = WRITE if features & WRITABLE else 0
+    ring = new(features | LOGGED, size=16, regions=((S4K, BEHIND), (S64K, BEHIND), (S1K, BEHIND)))
+    ring.do(ARM)
+    for slot in range(0, 16, 2):
+        link = NEXT | write
+        ring.desc(slot, 4096, link, slot + 1, (1, 3000 + slot * 3000))
+        ring.desc(slot + 1, 40, write, slot, (2, slot * 60)).push(slot)
+    ring.peek(3).put(1, 12).do(LOG, TAKE).put(2).do(PUBLISH).do(RESET)
+    ring.peek().put(2, 0).do(LOG, SWAP).do(PUBLISH).put(1, 200).do(DISARM).do(LOG, TAKE).do(ARM)
+    ring.put().do(LOG, SWITCH).do(PUBLISH).do(RESTART).do(LOG, SWITCH)
+    for slot in range(8):
+        ring.desc(slot, 5000, write, slot, (1, slot * 5000)).push(slot)
+    return ring.turn().do(LOG, SWAP).do(DISARM).do(RESTART).do(ARM).turn()
+
+
+def rings_apart(new, features):
+    """Areas on pages of their own, so that each mark has one of its own, too."""
+    ring = new(features | LOGGED, size=4, regions=((S4K, BEHIND),) * 4)
+    ring.areas = ((0, 0), (1, 0), (2, 4096 - 64))
+    write = WRITE if features & WRITABLE else 0
+    for lap in range(3):
+        ring.do(ARM).do(LOG, TAKE)
+        for slot in range(4):
+            ring.desc(slot, 64, write, slot, (3, 4000)).push(slot)
+        ring.peek().put(1).do(LOG, TAKE).do(PUBLISH).do(LOG, TAKE).put().do(LOG, TAKE)
+        ring.do(PUBLISH).do(DISARM).do(RESET)
+    return ring
+
+
+def log_lost():
+    """The log is cut off before, between and after what is to be marked."""
+    made = {
+        "first": lambda ring: ring.do(LOG, TRUNCATE).turn(),
+        "between": lambda ring: ring.peek().put(1).do(LOG, TRUNCATE).put(1).do(PUBLISH),
+        "armed": lambda ring: ring.do(LOG, TRUNCATE).do(ARM).turn(),
+        "replaced-too-late": lambda ring: ring.do(LOG, TRUNCATE).turn().do(LOG, SWAP).turn(),
+        "restarted": lambda ring: ring.do(LOG, TRUNCATE).turn().do(RESTART).turn(),
+    }
+    inputs = {}
+    for name, go in made.items():
+        for kind, new in (("split", Ring), ("packed", packed)):
+            ring = new(LOGGED)
+            for slot in range(8):
+                ring.desc(slot, 64, 0, slot).push(slot)
+            inputs["log.%s-%s" % (kind, name)] = go(ring)
+    lost = Ring(LOGGED).desc(0).push(0).do(LOG, TRUNCATE).do(LOG, SWAP).turn()
+    inputs["none.split-log-replaced-in-time"] = lost
+    lost = Ring(LOGGED).desc(0, 64).push(0).peek().do(LOG, TRUNCATE).do(FAULT).put()
+    inputs["memory.split-and-log"] = lost
+    far = Ring(LOGGED, regions=((S4K, GIVEN, 1 << 40), (S4K, BEHIND)))
+    inputs["none.split-log-too-short"] = far.desc(0).push(0).turn()
+    return inputs
+
+
 def inputs():
-    rings = {**bad_everywhere(), **bad_split(), **bad_packed(), **good()}
+    rings = {**log_lost(), **bad_everywhere(), **bad_split(), **bad_packed(), **good()}
     return {name: ring.data() for name, ring in rings.items()}
