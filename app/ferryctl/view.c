@@ -134,6 +134,18 @@ static const struct column finding_columns[] = {
 	{ 0 },
 };
 
+static const struct column peer_columns[] = {
+	{ "PEER", "address" },
+	{ "DIRECTION", "direction" },
+	{ "HOST", "host" },
+	{ "STATE", "state" },
+	{ "FRAMES IN", "frames_in" },
+	{ "FRAMES OUT", "frames_out" },
+	{ "SEEN US AGO", "seen_us" },
+	{ "REASON", "reason" },
+	{ 0 },
+};
+
 const struct view views[] = {
 	{ "port.show", NULL, port_columns },
 	{ "port.show", "rings", ring_columns },
@@ -148,6 +160,7 @@ const struct view views[] = {
 	{ "migration.show", "dirty", dirty_columns },
 	{ "migration.check", NULL, NULL, .fails = "fails" },
 	{ "migration.check", "findings", finding_columns },
+	{ "peer.show", NULL, peer_columns },
 	{ "config.show", .json = true },
 	{ 0 },
 };

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "owner.h"
 #include "park_rpc.h"
+#include "peer_rpc.h"
 #include "port_rpc.h"
 #include "rpc_param.h"
 
@@ -23,6 +24,7 @@ static const struct rpc_param top_rows[] = {
 	{ "ports", RPC_ARRAY },
 	{ "fdb", RPC_OBJECT },
 	{ "park", RPC_OBJECT },
+	{ "migration", RPC_OBJECT },
 	{ "log", RPC_OBJECT },
 	{ "eal", RPC_STRING },
 	{ "privileges", RPC_STRING, .choices = "drop|keep" },
@@ -314,6 +316,8 @@ parse(struct config *c, struct rpc_error *err)
 		rc = parse_fdb(c, o, names, err);
 	if (rc == 0 && (o = json_object_get(c->json, "park")) != NULL)
 		rc = parse_park(c, o, err);
+	if (rc == 0 && (o = json_object_get(c->json, "migration")) != NULL)
+		rc = peer_rpc_check(o, "migration", err);
 	if (rc == 0 && (o = json_object_get(c->json, "log")) != NULL)
 		rc = parse_log(c, o, err);
 	json_decref(names);

@@ -95,7 +95,7 @@ void config_log_fini(struct config_log *log);
  */
 int config_apply(struct rpc_switch *sw, const struct config *c, struct rpc_error *err);
 
-/** The configuration that recreates what runs now: a new reference. */
+/** The configuration that recreates what runs now, secrets too: a new reference. */
 json_t *config_now(struct rpc_switch *sw);
 
 #endif

@@ -3,6 +3,7 @@
 #include "fdb_rpc.h"
 #include "log.h"
 #include "park_rpc.h"
+#include "peer_rpc.h"
 #include "port_rpc.h"
 #include "rpc_switch.h"
 
@@ -104,6 +105,8 @@ config_now(struct rpc_switch *sw)
 		json_object_set_new(c, "log", log_now(sw));
 	json_object_set_new(c, "fdb", fdb_now(sw));
 	json_object_set_new(c, "park", park_now(sw));
+	if (sw->migration != NULL)
+		json_object_set_new(c, "migration", json_deep_copy(sw->migration));
 	json_object_set_new(c, "ports", ports_now(sw));
 	return c;
 }
@@ -280,10 +283,13 @@ static int
 apply(struct rpc_switch *sw, const struct config *c, struct rpc_error *err)
 {
 	json_t *ports = json_object_get(c->json, "ports"), *fdb = json_object_get(c->json, "fdb");
+	json_t *migration = json_object_get(c->json, "migration");
 	int rc = ports == NULL ? 0 : ports_apply(sw, ports, err);
 
 	if (rc == 0 && fdb != NULL)
 		rc = fdb_apply(sw, fdb, err);
+	if (rc == 0 && migration != NULL)
+		rc = peer_rpc_apply(sw, migration, "migration", err);
 	if (rc == 0 && json_object_get(c->json, "park") != NULL)
 		park_set_opts(sw->parks, &c->park);
 	return rc < 0 ? rc : log_apply(sw, &c->log, err);

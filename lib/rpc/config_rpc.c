@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "peer_rpc.h"
 #include "rpc_param.h"
 #include "rpc_switch.h"
 
@@ -14,6 +15,7 @@ static int
 config_show(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 {
 	*result = config_now(arg);
+	peer_rpc_hide(*result);
 	return 0;
 }
 
@@ -76,10 +78,11 @@ write_synced(int fd, json_t *json)
 	return rc;
 }
 
-/* Whoever reads the path sees the old file or the new one, whole. */
+/* Whoever reads the path sees the old file or the new one, whole; a key in it, only its owner. */
 static int
 file_replace(const char *path, json_t *json)
 {
+	mode_t mode = peer_rpc_secret(json) ? mode_of(path) & ~077u : mode_of(path);
 	char *temp = NULL;
 	int fd, rc;
 
@@ -92,7 +95,7 @@ file_replace(const char *path, json_t *json)
 		free(temp);
 		return rc;
 	}
-	rc = fchmod(fd, mode_of(path)) < 0 ? -errno : 0;
+	rc = fchmod(fd, mode) < 0 ? -errno : 0;
 	if (rc == 0)
 		rc = write_synced(fd, json);
 	else

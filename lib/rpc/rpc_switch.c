@@ -9,6 +9,7 @@
 
 static const struct rpc_method *const tables[] = {
 	port_rpc, fdb_rpc, worker_rpc, queue_rpc, stats_rpc, capture_rpc, park_rpc,
+	peer_rpc,
 	migration_rpc,
 	config_rpc, log_rpc, event_rpc, ferryd_rpc,
 };
@@ -49,6 +50,8 @@ rpc_switch_fini(struct rpc_switch *sw)
 	rates_destroy(sw->rates);
 	sw->rates = NULL;
 	config_log_fini(&sw->log);
+	json_decref(sw->migration);
+	sw->migration = NULL;
 	free(sw->info);
 	sw->info = NULL;
 }

@@ -18,6 +18,7 @@
 #include "fdb.h"
 #include "loop.h"
 #include "migration.h"
+#include "peer.h"
 #include "port.h"
 #include "park.h"
 #include "rpc.h"
@@ -34,6 +35,7 @@ struct rpc_switch {
 	struct capture *capture;
 	struct worker_set *workers;
 	struct park_set *parks;
+	struct peer_set *peers;
 	struct eventlog *events;
 	struct migrations *migrations;
 	const struct config *config;   /**< what the process was started with */
@@ -43,6 +45,7 @@ struct rpc_switch {
 	struct loop_watch *event_watch;
 	struct port_info *info;        /**< one at a time; too large for a stack */
 	struct config_log log;         /**< as it is now */
+	json_t *migration;             /**< the section, as it is now; NULL: never given */
 	uint64_t n_captures;
 };
 
@@ -59,7 +62,7 @@ void rpc_switch_fini(struct rpc_switch *sw);
 /* for the tables */
 
 extern const struct rpc_method port_rpc[], fdb_rpc[], worker_rpc[], queue_rpc[], stats_rpc[],
-	capture_rpc[], park_rpc[], migration_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
+	capture_rpc[], peer_rpc[], park_rpc[], migration_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
 
 /** Finds the port that a parameter names; NULL: there is none, `err` is filled. */
 struct port *rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,

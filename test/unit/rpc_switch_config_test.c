@@ -56,6 +56,60 @@ test_save(void)
 	check_config("the saved state is back", NOW);
 }
 
+static void
+check_refused(const char *params, const char *message)
+{
+	struct rpc_error err = { 0 };
+	json_t *r = NULL;
+
+	CHECK(call("peer.set", params, &r, &err) < 0);
+	CHECK(strstr(err.message, message) != NULL);
+	json_decref(r);
+}
+
+/* A key is saved, for its owner only, and never shown. */
+static void
+test_key(void)
+{
+	json_t *shown, *saved, *list;
+	char path[128], *keep;
+	struct stat st;
+
+	does("peer.set", "{\"listen\":\"unix:@/peer\",\"peers\":[\"unix:@/other\"],"
+	     "\"key\":\"a key of some length\"}");
+	shown = done("config.show", "{}");
+	check_member("hidden", shown, "migration.key", "\"(not shown)\"");
+	json_decref(shown);
+	does("config.save", "{\"file\":\"@/key.json\"}");
+	snprintf(path, sizeof(path), "%s/key.json", folder);
+	CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+	saved = json_load_file(path, 0, NULL);
+	keep = strdup(path);
+	check_member("saved", saved, "migration.key", "\"a key of some length\"");
+	check_member("saved", saved, "migration.peers", "[\"unix:@/other\"]");
+	json_decref(saved);
+	list = done("peer.show", "{}");
+	check_member("called", json_array_get(list, 0), "address", "\"unix:@/other\"");
+	check_member("called", json_array_get(list, 0), "state", "\"waiting\"");
+	json_decref(list);
+
+	check_refused("{\"listen\":\"unix:@/no/where\",\"key\":\"a key of some length\"}",
+		      "/no/where: No such file or directory");
+	snprintf(path, sizeof(path), "%s/peer", folder);
+	CHECK(stat(path, &st) == 0); /* as it was before */
+	does("peer.set", "{}");
+	CHECK(stat(path, &st) < 0);
+	does("config.load", "{\"file\":\"@/key.json\"}");
+	CHECK(stat(path, &st) == 0);
+	CHECK(unlink(keep) == 0);
+	free(keep);
+	file_write("{\"migration\":{}}");
+	does("config.load", "{\"file\":\"@/c.json\"}");
+	CHECK(stat(path, &st) < 0);
+	snprintf(path, sizeof(path), "%s/c.json", folder);
+	CHECK(unlink(path) == 0);
+}
+
 /* A port that is as the file says is not touched: its number and its history stay. */
 static void
 test_untouched(void)
@@ -173,4 +227,5 @@ rpc_switch_config_test(void)
 	test_untouched();
 	test_workers();
 	test_bad_loads();
+	test_key();
 }

@@ -53,6 +53,7 @@ rig_start(void)
 	static const struct port_ops ops = {
 		.added = on_added, .removed = on_removed, .changed = on_changed,
 	};
+	static const struct peer_ops peer_ops;
 	static const struct park_ops park_ops = { .wanted = on_park, .closed = on_park_closed };
 	const struct park_opts parks = { .bytes = PARK_BYTES, .timeout_ms = PARK_TIMEOUT_MS };
 	const struct fdb_opts fdb = { .age_s = FDB_AGE_S };
@@ -71,6 +72,7 @@ rig_start(void)
 	migrations.loop = rig.loop;
 	CHECK(migrations_create(&migrations, &rig.sw.migrations) == 0);
 	CHECK(ports_create(rig.cross, rig.pool, &ops, NULL, &rig.sw.ports) == 0);
+	CHECK(peer_set_create(rig.loop, &peer_ops, NULL, &rig.sw.peers) == 0);
 	CHECK(park_set_create(rig.cross, &parks, &park_ops, NULL, &rig.sw.parks) == 0);
 	workers.cross = rig.cross;
 	workers.fwd = (struct fwd_opts){
@@ -100,6 +102,7 @@ rig_stop(void)
 		port_del(rig.sw.ports, p);
 	worker_set_destroy(rig.sw.workers);
 	ports_destroy(rig.sw.ports);
+	peer_set_destroy(rig.sw.peers);
 	park_set_destroy(rig.sw.parks);
 	capture_destroy(rig.capture);
 	fdb_destroy(rig.fdb);
