@@ -12,6 +12,7 @@
 #include "migration.h"
 #include "options.h"
 #include "park.h"
+#include "peer_move.h"
 #include "port.h"
 #include "rpc_switch.h"
 #include "swdev.h"
@@ -37,6 +38,7 @@ struct ferryd {
 	struct park_set *parks;
 	struct loop_watch *park_watch; /* while there are guests on their way */
 	struct ports *ports;
+	struct peer_moves *peers;
 	struct worker_set *workers;
 	struct eventlog *events;
 	struct migrations *migrations;
@@ -85,11 +87,13 @@ void announcer_fini(struct ferryd *d);
 /* glue_park.c: guests that leave their port, and where their frames go. */
 int park_init(struct ferryd *d);
 void park_fini(struct ferryd *d);
+int peer_init(struct ferryd *d);
+void peer_fini(struct ferryd *d);
 void glue_park_init(struct ferryd *d);
 void glue_park_look(struct ferryd *d);
 void glue_port_logging(void *arg, struct port *p, bool on);
 void glue_port_leaving(void *arg, struct port *p, uint64_t features, uint16_t n_rx);
-void glue_port_arrived(void *arg, struct port *p);
+void glue_port_arrived(void *arg, struct port *p, uint64_t features, bool restored);
 /* Whether nobody is behind a port, and nobody on the way from there either. */
 bool glue_port_deserted(struct ferryd *d, struct port *p);
 

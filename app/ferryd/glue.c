@@ -29,6 +29,7 @@ port_removed(void *arg, struct port *p)
 {
 	struct ferryd *d = arg;
 
+	peer_moves_forget(d->peers, port_number(p));
 	park_forget(d->parks, port_number(p));
 	announcer_forget(d->announcer, port_number(p));
 	fdb_port_del(d->fdb, port_number(p));
@@ -80,9 +81,12 @@ lost_changes_find(struct ferryd *d)
 		port_judge(d, p);
 }
 
-/* The address may be anything: it is learned by control, with all its rules, from the frame. */
+/*
+ * The address may be anything: it is learned by control, with all its rules.  That comes first: what
+ * the network sends here as soon as it has heard the announcement must find its port.
+ */
 static void
-port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac)
+port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac, uint64_t features)
 {
 	struct ferryd *d = arg;
 
@@ -90,9 +94,10 @@ port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac)
 		.kind = EVENT_ANNOUNCE, .port = port_number(p), .values = { port_id(p) },
 	};
 
-	worker_announce(d->workers, port_number(p), port_id(p), mac);
+	peer_moves_expect(d->peers, port_number(p), features);
 	memcpy(&ev.key, mac, sizeof(*mac));
-	event_send(d->cross, &ev);
+	if (!event_send(d->cross, &ev))
+		worker_announce(d->workers, port_number(p), port_id(p), mac);
 }
 
 static void
@@ -107,9 +112,15 @@ static void
 on_announce(void *arg, const struct event *ev)
 {
 	struct ferryd *d = arg;
+	struct port *p = port_by_number(d->ports, ev->port);
 	struct rte_ether_addr mac;
+	fdb_key_t key;
 
 	memcpy(&mac, &ev->key, sizeof(mac));
+	key = fdb_key(0, mac.addr_bytes);
+	if (p != NULL && port_id(p) == ev->values[0] && fdb_learn(d->fdb, key, ev->port) == 0)
+		peer_moves_heard(d->peers, ev->port, key);
+	worker_announce(d->workers, ev->port, (uint32_t)ev->values[0], &mac);
 	announcer_add(d->announcer, ev->port, (uint32_t)ev->values[0], &mac);
 }
 
@@ -234,6 +245,7 @@ on_second(void *arg)
 
 	lost_changes_find(d);
 	glue_park_look(d);
+	peer_moves_look(d->peers);
 	fdb_tick(d->fdb);
 	eventlog_fdb(d->events, d->fdb, d->ports);
 }

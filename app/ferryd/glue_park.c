@@ -63,7 +63,10 @@ glue_park_look(struct ferryd *d)
 static void
 on_park(void *arg, const struct event *ev)
 {
-	glue_park_look(arg);
+	struct ferryd *d = arg;
+
+	glue_park_look(d);
+	peer_moves_look(d->peers);
 }
 
 /* A guest that was parked for, or stood behind an uplink, and is on a port of ours now has come. */
@@ -86,10 +89,13 @@ address_moving(void *arg, fdb_key_t key, uint16_t from, uint16_t to)
 {
 	const struct ferryd *d = arg;
 	const struct port *left = port_by_number(d->ports, from);
-	bool later = park_learned(d->parks, from, to);
+	bool later = peer_moves_seen(d->peers, from, to) || park_learned(d->parks, from, to);
 
 	if (later || (left != NULL && port_opts(left)->type == PORT_ETHDEV))
 		arrival_announce(arg, key, to);
+	/* what came from one of our ports has left nothing with a peer */
+	if (later)
+		park_admitted(d->parks, to);
 	if (later)
 		return true;
 	migrations_heard(d->migrations, from, to);
@@ -116,11 +122,20 @@ glue_port_leaving(void *arg, struct port *p, uint64_t features, uint16_t n_rx)
 }
 
 void
-glue_port_arrived(void *arg, struct port *p)
+glue_port_arrived(void *arg, struct port *p, uint64_t features, bool restored)
 {
 	struct ferryd *d = arg;
 
-	park_return(d->parks, port_number(p));
+	if (!restored || !peer_moves_expect(d->peers, port_number(p), features))
+		park_return(d->parks, port_number(p));
+}
+
+static void
+address_learned(void *arg, fdb_key_t key, uint16_t port)
+{
+	struct ferryd *d = arg;
+
+	peer_moves_heard(d->peers, port, key);
 }
 
 int
@@ -129,6 +144,22 @@ park_init(struct ferryd *d)
 	const struct park_ops ops = { .wanted = park_wanted, .closed = park_closed };
 
 	return park_set_create(d->cross, &d->config->park, &ops, d, &d->parks);
+}
+
+int
+peer_init(struct ferryd *d)
+{
+	const struct peer_moves_opts opts = {
+		.loop = d->loop, .cross = d->cross, .parks = d->parks, .fdb = d->fdb, .ports = d->ports,
+	};
+
+	return peer_moves_create(&opts, &d->peers);
+}
+
+void
+peer_fini(struct ferryd *d)
+{
+	peer_moves_destroy(d->peers);
 }
 
 void
@@ -143,4 +174,5 @@ glue_park_init(struct ferryd *d)
 {
 	event_handle(d->cross, EVENT_PARK, on_park, d);
 	fdb_moving(d->fdb, address_moving, d);
+	fdb_learned(d->fdb, address_learned, d);
 }

@@ -198,6 +198,7 @@ rpc_init(struct ferryd *d)
 	d->methods.capture = d->capture;
 	d->methods.workers = d->workers;
 	d->methods.parks = d->parks;
+	d->methods.peers = peer_moves_set(d->peers);
 	d->methods.events = d->events;
 	d->methods.migrations = d->migrations;
 	d->methods.config = d->config;
@@ -251,6 +252,7 @@ static const struct module modules[] = {
 	{ "parks",      false, park_init,    park_fini },
 	{ "announcer",  false, announcer_init, announcer_fini },
 	{ "ports",      false, ports_init,   ports_fini },
+	{ "peers",      false, peer_init,    peer_fini },
 	{ "workers",    true,  workers_init, workers_fini },
 	{ "glue",       false, glue_init,    NULL },
 	{ "rpc",        true,  rpc_init,     rpc_fini },

@@ -347,16 +347,25 @@ bump(uint64_t *all, uint64_t *of_port)
 	(*of_port)++;
 }
 
+static void
+learned_tell(const struct fdb *fdb, fdb_key_t key, uint16_t port)
+{
+	if (fdb->learned != NULL)
+		fdb->learned(fdb->learned_arg, key, port);
+}
+
 static int
 learn_new(struct fdb *fdb, fdb_key_t key, uint16_t port)
 {
 	int rc = slot_insert(fdb, key, port, SLOT_LEARNED);
 
-	if (rc < 0)
+	if (rc < 0) {
 		bump(&fdb->stats.refused_full, &fdb->ports[port].refused_full);
-	else
-		fdb->stats.learned++;
-	return rc;
+		return rc;
+	}
+	fdb->stats.learned++;
+	learned_tell(fdb, key, port);
+	return 0;
 }
 
 static int
@@ -367,6 +376,7 @@ learn_move(struct fdb *fdb, struct fdb_slot *s, uint16_t port)
 	fdb->ports[port].moved_from = s->port;
 	slot_move(fdb, s, port, SLOT_LEARNED);
 	bump(&fdb->stats.moved, &fdb->ports[port].moved);
+	learned_tell(fdb, s->key, port);
 	return 0;
 }
 
@@ -398,6 +408,24 @@ fdb_moving(struct fdb *fdb, fdb_moving_fn *fn, void *arg)
 {
 	fdb->moving = fn;
 	fdb->moving_arg = arg;
+}
+
+void
+fdb_learned(struct fdb *fdb, fdb_learned_fn *fn, void *arg)
+{
+	fdb->learned = fn;
+	fdb->learned_arg = arg;
+}
+
+int
+fdb_get(const struct fdb *fdb, fdb_key_t key, uint16_t *port)
+{
+	const struct fdb_slot *s = slot_find(fdb, key);
+
+	if (s == NULL)
+		return -ENOENT;
+	*port = s->port;
+	return 0;
 }
 
 uint32_t

@@ -164,6 +164,15 @@ typedef bool fdb_moving_fn(void *arg, fdb_key_t key, uint16_t from, uint16_t to)
 /** Names who is asked; before workers start. */
 void fdb_moving(struct fdb *fdb, fdb_moving_fn *fn, void *arg);
 
+/** An address was learned on a port where it was not, by fdb_learn(). */
+typedef void fdb_learned_fn(void *arg, fdb_key_t key, uint16_t port);
+
+/** Names who is told; before workers start. */
+void fdb_learned(struct fdb *fdb, fdb_learned_fn *fn, void *arg);
+
+/** Finds one entry.  @return 0; -ENOENT  @role control */
+int fdb_get(const struct fdb *fdb, fdb_key_t key, uint16_t *port);
+
 /** Moves all learned entries of a port to another.  @return entries */
 uint32_t fdb_port_move(struct fdb *fdb, uint16_t from, uint16_t to);
 

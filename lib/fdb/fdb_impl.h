@@ -100,6 +100,8 @@ struct fdb {
 	/* Control only. */
 	fdb_moving_fn *moving;  /* NULL: every address moves at once */
 	void *moving_arg;
+	fdb_learned_fn *learned; /* NULL: nobody wants to know */
+	void *learned_arg;
 	struct fdb_slot *slots __rte_cache_aligned;
 	uint32_t *free_slots;
 	uint32_t n_free;

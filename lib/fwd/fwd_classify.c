@@ -78,6 +78,12 @@ port_allowed(const struct fwd *f, const struct port_live *to)
 }
 
 enum drop
+fwd_fits(const struct port_live *to, const struct fwd_frame *fr)
+{
+	return too_long(fr, to) ? DROP_TOO_LONG : DROP_NONE;
+}
+
+enum drop
 fwd_allowed(const struct fwd *f, const struct port_live *to, const struct fwd_frame *fr)
 {
 	enum drop d = port_allowed(f, to);

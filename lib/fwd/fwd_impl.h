@@ -136,6 +136,9 @@ void fwd_classify(struct fwd *f);
 /* Whether `to` may hear frames of the burst's source. */
 enum drop fwd_allowed(const struct fwd *f, const struct port_live *to, const struct fwd_frame *fr);
 
+/* DROP_NONE, or that the frame is too long for the port. */
+enum drop fwd_fits(const struct port_live *to, const struct fwd_frame *fr);
+
 /* fwd_group.c: delivers. */
 
 /* The group of the place that a frame goes to; NULL: the port has none. */

@@ -29,13 +29,20 @@ mine(const struct fwd *f, const struct park_live *p)
 	return p->bufs[f->worker];
 }
 
+/* Nothing older than what comes now waits in a park. */
+static bool
+clear(const struct fwd *f, const struct park_live *p)
+{
+	return park_buf_empty(mine(f, p)) && (p->inbox == NULL || park_buf_empty(p->inbox));
+}
+
 /* A place that is itself being left, or still has older frames of the guest, comes later. */
 static bool
 passable(const struct fwd *f, const struct park_live *at)
 {
 	if (at == NULL || at->phase == PARK_READY || at->phase == PARK_DROPPING)
 		return true;
-	return at->phase == PARK_RELEASING && at->heir == at->port && park_buf_empty(mine(f, at));
+	return at->phase == PARK_RELEASING && at->heir == at->port && clear(f, at);
 }
 
 /*
@@ -67,10 +74,23 @@ heir_ready(const struct fwd *f, const struct park_live *p)
 	return rings_ready(f, p, p->heir) ? heir : NULL;
 }
 
+/* What comes for the guest now is kept, whatever its new place may have. */
 static bool
-waiting_before(const struct fwd *f, const struct park_live *p)
+kept(const struct fwd *f, const struct park_live *p)
 {
-	return p->phase == PARK_RELEASING && !park_buf_empty(mine(f, p));
+	switch ((enum park_phase)p->phase) {
+	case PARK_KEEPING:
+	case PARK_STREAMING:
+	case PARK_ARRIVING:
+		return true;
+	case PARK_LATE:
+	case PARK_RELEASING:
+		return !clear(f, p);
+	case PARK_READY:
+	case PARK_DROPPING:
+		break;
+	}
+	return false;
 }
 
 const struct park_live *
@@ -81,12 +101,12 @@ fwd_park_find(const struct fwd *f, const struct fwd_frame *fr, const struct port
 
 	if (p == NULL || p->phase == PARK_READY)
 		return NULL;
-	if (p->phase == PARK_KEEPING || waiting_before(f, p))
+	if (kept(f, p))
 		return p;
 	heir = heir_ready(f, p);
 	/* What the heir may not have is refused by name when it is its turn. */
 	if (heir == NULL || (heir != *to && fwd_allowed(f, heir, fr) != DROP_NONE))
-		return p->phase == PARK_RELEASING && !p->closing ? p : NULL;
+		return p->phase != PARK_DROPPING && !p->closing ? p : NULL;
 	*to = heir;
 	return NULL;
 }
@@ -101,7 +121,7 @@ hears(const struct fwd *f, uint16_t port)
 	if (f->ports->ports[port]->type == PORT_ETHDEV)
 		return true;
 	return (live != NULL && live->n_rx > 0) ||
-	       (p != NULL && (p->phase == PARK_KEEPING || p->phase == PARK_RELEASING));
+	       (p != NULL && p->phase != PARK_READY && p->phase != PARK_DROPPING);
 }
 
 /* The guest hears what is flooded on its new port. */
@@ -110,6 +130,8 @@ fwd_park_left(const struct fwd *f, const struct port_live *to)
 {
 	const struct park_live *p = f->parks->ports[to->number];
 
+	if (p != NULL && (p->phase == PARK_STREAMING || p->phase == PARK_LATE))
+		return true;
 	if (p == NULL || p->phase != PARK_RELEASING || p->heir == p->port)
 		return false;
 	return f->ports->ports[p->heir] != NULL && hears(f, p->heir);
@@ -167,6 +189,7 @@ fwd_park_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 struct leaving {
 	const struct park_live *park;
 	struct park_buf *buf;
+	bool inbox;                  /* it came from another host, of which this one knows no port */
 	struct stats_lane *lane;
 	const struct port_live *heir;
 	uint64_t bytes;              /* looked at in this turn */
@@ -192,6 +215,8 @@ refused(const struct fwd *f, const struct leaving *l, const struct fwd_frame *fr
 {
 	enum drop d = fwd_allowed(f, l->heir, fr);
 
+	if (l->inbox)
+		return fr->drop != DROP_NONE ? fr->drop : fwd_fits(l->heir, fr);
 	if (l->heir->type == PORT_ETHDEV && (d == DROP_SAME_PORT || d == DROP_ISOLATED))
 		return DROP_PARK_PEER;
 	return d;
@@ -220,6 +245,8 @@ frame_fill(struct fwd *f, const struct park_frame *pf, struct fwd_frame *fr)
 	fwd_frame_set(fr, pf->bytes, pf->len, &f->tx.segs[f->n]);
 	fr->vnet = pf->vnet;
 	fr->needs = pf->needs;
+	if (pf->src == PARK_NOWHERE)
+		fwd_frame_check(fr);
 }
 
 /* A burst is of one source, which chooses the ring. */
@@ -283,15 +310,25 @@ burst_send(struct fwd *f, struct leaving *l)
 	f->patient = false;
 	if (done > 0)
 		park_buf_take(l->buf, l->ends[done - 1]);
-	stats_count(l->lane, COUNT_UNPARKED, done);
+	stats_count(l->lane, l->inbox ? COUNT_PARK_TAKEN : COUNT_UNPARKED, done);
 	return done;
 }
 
+/* Where what is in the inbox goes: it may go before the rest may. */
+static const struct port_live *
+guest_ready(const struct fwd *f, const struct park_live *p)
+{
+	if (p->phase != PARK_ARRIVING)
+		return heir_ready(f, p);
+	return rings_ready(f, p, p->port) ? f->ports->ports[p->port] : NULL;
+}
+
 static uint32_t
-release(struct fwd *f, const struct park_live *p, struct stats_lane *lane)
+release(struct fwd *f, const struct park_live *p, struct park_buf *buf, struct stats_lane *lane)
 {
 	struct leaving l = {
-		.park = p, .buf = mine(f, p), .lane = lane, .heir = heir_ready(f, p),
+		.park = p, .buf = buf, .inbox = buf == p->inbox, .lane = lane,
+		.heir = guest_ready(f, p),
 	};
 	uint32_t frames = 0;
 
@@ -306,9 +343,8 @@ release(struct fwd *f, const struct park_live *p, struct stats_lane *lane)
 }
 
 static uint32_t
-drop_some(struct fwd *f, const struct park_live *p, struct stats_lane *lane)
+drop_some(struct park_buf *b, struct stats_lane *lane)
 {
-	struct park_buf *b = mine(f, p);
 	uint64_t at = 0;
 	uint32_t n = 0;
 
@@ -319,11 +355,15 @@ drop_some(struct fwd *f, const struct park_live *p, struct stats_lane *lane)
 	return n;
 }
 
-static bool
+/* The first worker empties the inbox, and nobody what stands behind it. */
+static struct park_buf *
 waiting(const struct fwd *f, const struct park_live *p)
 {
-	return (p->phase == PARK_RELEASING || p->phase == PARK_DROPPING) &&
-	       !park_buf_empty(mine(f, p));
+	bool going = p->phase == PARK_RELEASING || p->phase == PARK_DROPPING;
+
+	if (p->inbox != NULL && (going || p->phase == PARK_ARRIVING) && !park_buf_empty(p->inbox))
+		return f->worker == 0 ? p->inbox : NULL;
+	return going && !park_buf_empty(mine(f, p)) ? mine(f, p) : NULL;
 }
 
 uint32_t
@@ -334,20 +374,25 @@ fwd_parks_turn(struct fwd *f)
 	for (uint32_t i = 0; i < f->parks->n; i++) {
 		const struct park_live *p = &f->parks->lives[i];
 		const struct port_live *left = f->ports->ports[p->port];
+		struct park_buf *buf = left == NULL ? NULL : waiting(f, p);
 
-		if (left == NULL || !waiting(f, p))
+		if (buf == NULL)
 			continue;
-		frames += p->phase == PARK_DROPPING ? drop_some(f, p, fwd_lane(f, left)) :
-			  release(f, p, fwd_lane(f, left));
+		frames += p->phase == PARK_DROPPING ? drop_some(buf, fwd_lane(f, left)) :
+			  release(f, p, buf, fwd_lane(f, left));
 	}
 	return frames;
 }
 
+/* Who waits for another to empty the inbox looks again soon: nobody wakes it. */
 bool
 fwd_parks_pending(const struct fwd *f)
 {
-	for (uint32_t i = 0; i < f->parks->n; i++)
-		if (waiting(f, &f->parks->lives[i]))
+	for (uint32_t i = 0; i < f->parks->n; i++) {
+		const struct park_live *p = &f->parks->lives[i];
+
+		if (waiting(f, p) != NULL || (p->phase == PARK_RELEASING && !clear(f, p)))
 			return true;
+	}
 	return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "park.h"
+#include "park_impl.h"
 #include "clock.h"
 #include "log.h"
 #include "moment.h"
@@ -7,7 +7,6 @@
 #include <rte_cycles.h>
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,27 +19,11 @@ LOG_USE(park);
 const char *const park_phase_names[] = {
 	[PARK_READY] = "ready",
 	[PARK_KEEPING] = "keeping",
+	[PARK_STREAMING] = "streaming",
+	[PARK_LATE] = "late",
 	[PARK_RELEASING] = "releasing",
 	[PARK_DROPPING] = "dropping",
-};
-
-struct park {
-	struct park_live live;
-	uint64_t since;          /* cycle counter: phase began */
-	uint64_t full;           /* cycle counter: buffers were last seen not empty */
-	bool logging;            /* the guest may leave (again) */
-	bool told_first, told_last, told_out;
-};
-
-struct park_set {
-	struct cross *cross;
-	struct park_ops ops;
-	void *arg;
-	pthread_mutex_t lock;
-	struct park_opts opts;
-	struct park *parks[PARK_PORTS_MAX];
-	struct park_view *spare;
-	_Atomic(struct park_view *) view;
+	[PARK_ARRIVING] = "arriving",
 };
 
 int
@@ -66,11 +49,12 @@ park_set_create(struct cross *x, const struct park_opts *opts, const struct park
 	return 0;
 }
 
-static void
+void
 park_destroy(struct park_set *ps, struct park *p)
 {
 	for (uint32_t w = 0; p->live.bufs != NULL && w < cross_n_workers(ps->cross); w++)
 		park_buf_destroy(p->live.bufs[w]);
+	park_buf_destroy(p->live.inbox);
 	free(p->live.bufs);
 	free(p);
 }
@@ -112,8 +96,8 @@ park_view(const struct park_set *ps)
 }
 
 /* Two views take turns, so that publishing cannot fail; nobody sees the former on return. */
-static void
-publish(struct park_set *ps)
+void
+park_publish(struct park_set *ps)
 {
 	struct park_view *v = ps->spare;
 
@@ -144,7 +128,7 @@ bufs_create(struct park_set *ps, struct park *p, uint32_t bytes)
 	return 0;
 }
 
-static int
+int
 park_create(struct park_set *ps, uint16_t port, uint32_t bytes, struct park **out)
 {
 	struct park *p = calloc(1, sizeof(*p));
@@ -172,7 +156,7 @@ park_open(struct park_set *ps, uint16_t port)
 		rc = park_create(ps, port, ps->opts.bytes, &p);
 	if (p != NULL) {
 		ps->parks[port] = p;
-		publish(ps);
+		park_publish(ps);
 	}
 	if (ps->parks[port] != NULL)
 		ps->parks[port]->logging = true;
@@ -187,7 +171,7 @@ park_close(struct park_set *ps, uint16_t port)
 	struct park *p = ps->parks[port];
 
 	ps->parks[port] = NULL;
-	publish(ps);
+	park_publish(ps);
 	park_destroy(ps, p);
 }
 
@@ -202,8 +186,8 @@ park_cancel(struct park_set *ps, uint16_t port)
 	pthread_mutex_unlock(&ps->lock);
 }
 
-static void
-phase_set(struct park *p, enum park_phase phase, uint16_t heir)
+void
+park_phase_set(struct park *p, enum park_phase phase, uint16_t heir)
 {
 	p->live.phase = (uint8_t)phase;
 	p->live.heir = heir;
@@ -223,12 +207,12 @@ disinherit(struct park_set *ps, uint16_t port)
 		if (p == NULL || i == port || p->live.heir != port)
 			continue;
 		if (p->live.phase == PARK_RELEASING)
-			phase_set(p, PARK_KEEPING, PARK_NOWHERE);
+			park_phase_set(p, PARK_KEEPING, PARK_NOWHERE);
 		p->live.heir = PARK_NOWHERE;
 		changed = true;
 	}
 	if (changed)
-		publish(ps);
+		park_publish(ps);
 }
 
 void
@@ -242,11 +226,11 @@ park_forget(struct park_set *ps, uint16_t port)
 }
 
 /* Who sleeps has frames to give away. */
-static void
-release(struct park_set *ps, struct park *p, uint16_t heir)
+void
+park_release(struct park_set *ps, struct park *p, uint16_t heir)
 {
-	phase_set(p, PARK_RELEASING, heir);
-	publish(ps);
+	park_phase_set(p, PARK_RELEASING, heir);
+	park_publish(ps);
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
 		cross_wake(ps->cross, w);
 	moment_send(ps->cross, p->live.port, MOMENT_RELEASED, heir);
@@ -264,8 +248,8 @@ park_begin(struct park_set *ps, uint16_t port, uint64_t features, uint16_t n_rx)
 		p->live.features = features;
 		p->live.n_rx = n_rx;
 		p->told_last = p->told_out = false;
-		phase_set(p, PARK_KEEPING, PARK_NOWHERE);
-		publish(ps);
+		park_phase_set(p, PARK_KEEPING, PARK_NOWHERE);
+		park_publish(ps);
 		begun = true;
 	}
 	pthread_mutex_unlock(&ps->lock);
@@ -281,8 +265,8 @@ follow(struct park_set *ps, struct park *p, uint16_t to)
 	struct park *between = place != PARK_NOWHERE ? ps->parks[place] : NULL;
 
 	if (between != NULL && between != p && between->live.phase == PARK_KEEPING)
-		release(ps, between, to);
-	release(ps, p, to);
+		park_release(ps, between, to);
+	park_release(ps, p, to);
 }
 
 void
@@ -292,7 +276,7 @@ park_return(struct park_set *ps, uint16_t port)
 
 	pthread_mutex_lock(&ps->lock);
 	p = ps->parks[port];
-	if (p != NULL && p->live.phase != PARK_READY)
+	if (p != NULL && p->live.phase != PARK_READY && p->live.phase != PARK_ARRIVING)
 		follow(ps, p, port);
 	pthread_mutex_unlock(&ps->lock);
 }
@@ -337,18 +321,22 @@ park_learned(struct park_set *ps, uint16_t from, uint16_t to)
 
 	pthread_mutex_lock(&ps->lock);
 	p = ps->parks[from];
-	withheld = p != NULL && (p->live.phase == PARK_KEEPING || p->live.phase == PARK_RELEASING);
+	withheld = p != NULL && (p->live.phase == PARK_KEEPING || p->live.phase == PARK_RELEASING ||
+				 p->live.phase == PARK_STREAMING || p->live.phase == PARK_LATE);
 	if (withheld && p->live.phase == PARK_KEEPING)
-		release(ps, p, to);
-	else if (withheld && p->live.heir != from && p->live.heir != to)
+		park_release(ps, p, to);
+	else if (withheld && p->live.phase == PARK_RELEASING && p->live.heir != from &&
+		 p->live.heir != to)
 		move_on(ps, p, to);
 	pthread_mutex_unlock(&ps->lock);
 	return withheld;
 }
 
-static bool
-all_empty(const struct park_set *ps, const struct park *p)
+bool
+park_empty(const struct park_set *ps, const struct park *p)
 {
+	if (p->live.inbox != NULL && !park_buf_empty(p->live.inbox))
+		return false;
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
 		if (!park_buf_empty(p->live.bufs[w]))
 			return false;
@@ -358,6 +346,7 @@ all_empty(const struct park_set *ps, const struct park *p)
 static void
 frames_tell(struct park_set *ps, struct park *p)
 {
+	bool gone = p->live.phase == PARK_RELEASING || p->live.phase == PARK_LATE;
 	uint64_t first = 0, last = 0;
 
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++) {
@@ -371,10 +360,10 @@ frames_tell(struct park_set *ps, struct park *p)
 	}
 	if (first != 0 && !p->told_first)
 		moment_send_at(ps->cross, p->live.port, MOMENT_PARKED_FIRST, first, 0);
-	if (first != 0 && p->live.phase == PARK_RELEASING && !p->told_last)
+	if (first != 0 && gone && !p->told_last)
 		moment_send_at(ps->cross, p->live.port, MOMENT_PARKED_LAST, last, 0);
 	p->told_first |= first != 0;
-	p->told_last |= first != 0 && p->live.phase == PARK_RELEASING;
+	p->told_last |= first != 0 && gone;
 }
 
 static bool
@@ -388,18 +377,25 @@ timed_out(struct park_set *ps, struct park *p)
 {
 	LOG_RL(WARNING, "port %u: its guest was nowhere to be seen for %u ms, what was parked for it "
 	       "is dropped", p->live.port, ps->opts.timeout_ms);
-	phase_set(p, PARK_DROPPING, p->live.heir);
-	publish(ps);
+	park_phase_set(p, PARK_DROPPING, p->live.heir);
+	park_publish(ps);
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
 		cross_wake(ps->cross, w);
 	moment_send(ps->cross, p->live.port, MOMENT_DROPPED, 0);
+}
+
+/* Where frames have come from another host, some may be late. */
+static uint64_t
+lingers(const struct park *p)
+{
+	return p->live.inbox != NULL && p->live.heir == p->live.port ? PARK_GRACE_US : LINGER_US;
 }
 
 /* Returns true when the park is over. */
 static bool
 step(struct park_set *ps, struct park *p)
 {
-	bool empty = all_empty(ps, p);
+	bool empty = park_empty(ps, p);
 
 	frames_tell(ps, p);
 	if (!empty)
@@ -417,7 +413,17 @@ step(struct park_set *ps, struct park *p)
 		if (empty && !p->told_out)
 			moment_send(ps->cross, p->live.port, MOMENT_OUT, 0);
 		p->told_out |= empty;
-		return empty && older(p->full, LINGER_US);
+		return empty && older(p->full, lingers(p));
+	case PARK_STREAMING:
+		if (older(p->since, 1000ULL * ps->opts.timeout_ms))
+			timed_out(ps, p);
+		return false;
+	case PARK_LATE:
+		return false;
+	case PARK_ARRIVING:
+		if (older(p->since, 1000ULL * ps->opts.timeout_ms))
+			park_release(ps, p, p->live.port);
+		return false;
 	case PARK_DROPPING:
 		return empty;
 	}
@@ -428,11 +434,11 @@ step(struct park_set *ps, struct park *p)
 static void
 ready_again(struct park_set *ps, struct park *p)
 {
-	phase_set(p, PARK_READY, PARK_NOWHERE);
+	park_phase_set(p, PARK_READY, PARK_NOWHERE);
 	p->told_first = p->told_last = p->told_out = false;
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
 		park_buf_begin(p->live.bufs[w]);
-	publish(ps);
+	park_publish(ps);
 }
 
 /* From now on nothing is kept where nothing is.  @return false: something was, just before */
@@ -440,11 +446,11 @@ static bool
 seal(struct park_set *ps, struct park *p)
 {
 	p->live.closing = true;
-	publish(ps);
-	if (all_empty(ps, p))
+	park_publish(ps);
+	if (park_empty(ps, p))
 		return true;
 	p->live.closing = false;
-	publish(ps);
+	park_publish(ps);
 	return false;
 }
 

@@ -16,6 +16,13 @@
  *               address was seen
  *   dropping    it was nowhere to be seen in time
  *
+ * To another host frames go by way of control, which takes them out of the buffers itself, and at
+ * the guest's new port it puts them into one more, the inbox, which comes before all others:
+ *
+ *   streaming   the guest runs on another host: control sends what is kept, and what comes
+ *   late        all that was kept has been sent; what may leave by the uplink does so by itself
+ *   arriving    a guest has come: what is for it waits behind what comes from the host that it left
+ *
  * While a park is there the FDB still names the port that was left, so that every frame for the
  * guest finds the park first; it follows when the park closes.
  *
@@ -38,7 +45,13 @@
 #define PARK_BYTES      (16U << 20)
 #define PARK_TIMEOUT_MS 5000U
 
-enum park_phase { PARK_READY, PARK_KEEPING, PARK_RELEASING, PARK_DROPPING };
+/** For how long frames that come late follow those that went to another host, or came from one. */
+#define PARK_GRACE_US 2000000
+
+enum park_phase {
+	PARK_READY, PARK_KEEPING, PARK_STREAMING, PARK_LATE, PARK_RELEASING, PARK_DROPPING,
+	PARK_ARRIVING,
+};
 
 struct park_set;
 
@@ -112,6 +125,58 @@ bool park_learned(struct park_set *ps, uint16_t from, uint16_t to);
 /** Ends what has timed out and closes what is done.  @return parks that there still are */
 uint32_t park_tick(struct park_set *ps);
 
+/* control: to another host */
+
+/** Has control take the frames of a park from now on.  @return 0; -ENOENT: none that keeps any */
+int park_stream(struct park_set *ps, uint16_t port);
+
+/** Takes a frame; false: not this one, and none after it. */
+typedef bool park_take_fn(void *arg, const struct park_frame *pf);
+
+/** Hands frames out of a park's buffers, which is streamed.  @return 0; -ENOENT: it is not */
+int park_stream_take(struct park_set *ps, uint16_t port, park_take_fn *fn, void *arg);
+
+/** Whether nothing waits in a park's buffers. */
+bool park_stream_empty(struct park_set *ps, uint16_t port);
+
+/**
+ * What a stream was opened for has been sent: frames that `heir` may have leave there now.
+ *
+ * @param heir  PARK_NOWHERE: it is not known, and all go on to be taken by control
+ * @return      0; -ENOENT: it is not streamed
+ */
+int park_late(struct park_set *ps, uint16_t port, uint16_t heir);
+
+/** Ends it: the park closes soon. */
+void park_stream_end(struct park_set *ps, uint16_t port);
+
+/** There is nobody to send to: the workers have it again, and send to `heir` if there is one. */
+void park_stream_fail(struct park_set *ps, uint16_t port, uint16_t heir);
+
+/* from another host */
+
+/**
+ * A guest has come: what is for it is kept until park_admitted(), behind what park_admit() puts in.
+ *
+ * @return  0; -EALREADY: the port has a park in use; -ENOTSUP: nothing is ever parked; -ENOMEM
+ * @role    control or vhost
+ */
+int park_expect(struct park_set *ps, uint16_t port, uint64_t features);
+
+/**
+ * Puts a frame into a port's inbox.
+ *
+ * @return  0; -EAGAIN: full; -ENOENT: no guest was expected, or it is too late
+ */
+int park_admit(struct park_set *ps, uint16_t port, const struct virtio_net_hdr *vnet,
+	       const uint8_t *bytes, uint32_t len);
+
+/** Nothing older will come: what was kept may follow. */
+void park_admitted(struct park_set *ps, uint16_t port);
+
+/** Whether a port's guest has come and was not yet admitted.  */
+bool park_arriving(struct park_set *ps, uint16_t port);
+
 struct park_info {
 	enum park_phase phase;
 	uint16_t heir;
@@ -136,6 +201,8 @@ struct park_live {
 	bool closing;             /**< a buffer that is empty stays so */
 	uint64_t features;
 	struct park_buf **bufs;   /**< by worker */
+	struct park_buf *inbox;   /**< of the first worker, before all others: from another host;
+				       NULL: none */
 };
 
 struct park_view {

@@ -72,6 +72,7 @@ park_buf_put(struct park_buf *b, struct park_frame *pf, uint32_t len)
 	uint64_t now = rte_rdtsc();
 
 	pf->len = len;
+	pf->when = now;
 	atomic_store_explicit(&b->last, now, memory_order_relaxed);
 	if (atomic_load_explicit(&b->first, memory_order_relaxed) == 0)
 		atomic_store_explicit(&b->first, now, memory_order_relaxed);

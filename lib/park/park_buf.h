@@ -24,6 +24,7 @@ struct park_frame {
 	uint16_t src;         /**< number of the port that it came from */
 	uint16_t home;        /**< worker that served the source first: it chooses the ring */
 	uint64_t version;     /**< of the view of the rings when it was parked */
+	uint64_t when;        /**< cycle counter, likewise */
 	struct virtio_net_hdr vnet;
 	uint8_t needs;        /**< offloads, as forwarding has them */
 	bool flooded;         /**< a copy: all ports were given one */

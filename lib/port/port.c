@@ -221,7 +221,7 @@ port_create(struct ports *ps, const struct port_opts *opts, struct port **out)
 	if (rc == 0)
 		rc = group = group_number(ps, p->opts.group);
 	if (rc >= 0)
-		rc = stats_create(cross_n_workers(ps->cross), &p->stats);
+		rc = stats_create(cross_n_workers(ps->cross) + 1, &p->stats);
 	if (rc < 0) {
 		port_destroy(p);
 		return rc;

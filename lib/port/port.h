@@ -64,10 +64,12 @@ struct port_ops {
 	void (*logging)(void *arg, struct port *p, bool on);
 	/** The guest leaves: see struct session_ops; port's mutex held. */
 	void (*leaving)(void *arg, struct port *p, uint64_t features, uint16_t n_rx);
-	/** A guest runs again, or another; port's mutex held. */
-	void (*arrived)(void *arg, struct port *p);
-	/** SEND_RARP came for this port; vhost thread, port's mutex held. */
-	void (*announce)(void *arg, struct port *p, const struct rte_ether_addr *mac);
+	/** A guest runs again, or another: see struct session_ops; port's mutex held. */
+	void (*arrived)(void *arg, struct port *p, uint64_t features, bool restored);
+	/** SEND_RARP came for this port, whose rings run, or ran, with `features`; vhost thread, port's
+	 *  mutex held. */
+	void (*announce)(void *arg, struct port *p, const struct rte_ether_addr *mac,
+			 uint64_t features);
 };
 
 /* control: life */
@@ -143,6 +145,9 @@ void port_log_info(struct port *p, struct port_log_info *out);
 
 /** Adds up a port's counters. */
 void port_stats(const struct port *p, struct stats_lane *out);
+
+/** Counts frames that control has moved.  @role control */
+void port_count(struct port *p, enum count c, uint64_t n);
 
 /** Whether there is anybody behind the port: a front-end, or a link. */
 bool port_connected(struct port *p);

@@ -51,6 +51,7 @@ struct port {
 	struct session *session;
 	struct vdev *vdev;
 	bool running;
+	uint64_t features;       /* with which they run, or ran last */
 	struct port_log_info log_info; /* as of the last look or stop */
 	bool logging;
 

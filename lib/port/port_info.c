@@ -64,6 +64,12 @@ vhost_info(struct port *p, struct port_info *out)
 		rings_judge(out);
 }
 
+void
+port_count(struct port *p, enum count c, uint64_t n)
+{
+	stats_count(stats_control(p->stats), c, n);
+}
+
 bool
 port_connected(struct port *p)
 {

@@ -89,6 +89,7 @@ on_run(void *owner, const struct vdev_cfg *cfg)
 		return rc;
 	}
 	p->running = true;
+	p->features = cfg->features;
 	logging_set(p, cfg->log != NULL);
 	vdev_kick_all(p->vdev);
 	return 0;
@@ -123,12 +124,12 @@ on_leaving(void *owner, uint64_t features, uint16_t n_rx)
 }
 
 static void
-on_arrived(void *owner)
+on_arrived(void *owner, uint64_t features, bool restored)
 {
 	struct port *p = owner;
 
 	if (p->ports->ops.arrived != NULL)
-		p->ports->ops.arrived(p->ports->ops_arg, p);
+		p->ports->ops.arrived(p->ports->ops_arg, p, features, restored);
 }
 
 static void
@@ -137,7 +138,7 @@ on_announce(void *owner, const struct rte_ether_addr *mac)
 	struct port *p = owner;
 
 	if (p->ports->ops.announce != NULL)
-		p->ports->ops.announce(p->ports->ops_arg, p, mac);
+		p->ports->ops.announce(p->ports->ops_arg, p, mac, p->features);
 }
 
 static void

@@ -61,8 +61,13 @@ struct session_ops {
 	 */
 	void (*leaving)(void *owner, uint64_t features, uint16_t n_rx);
 
-	/** The front-end has started a ring, and it runs. */
-	void (*arrived)(void *owner);
+	/**
+	 * The front-end has started a ring, and it runs.
+	 *
+	 * @param restored  the first of this connection, and not at its beginning: the guest has run
+	 *                  elsewhere before
+	 */
+	void (*arrived)(void *owner, uint64_t features, bool restored);
 
 	/** The front-end asks to announce its guest's address (SEND_RARP), whatever the rings do. */
 	void (*announce)(void *owner, const struct rte_ether_addr *mac);

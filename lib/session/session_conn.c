@@ -198,7 +198,7 @@ session_disconnect(struct session *s)
 	s->features = 0;
 	s->protocol_features = 0;
 	s->repair = false;
-	s->left = s->arriving = false;
+	s->left = s->arriving = s->ran = false;
 	s->broken[0] = '\0';
 	session_state_update(s);
 }

@@ -70,6 +70,7 @@ struct session {
 
 	bool left;                 /* a ring was stopped while logging, and none started since */
 	bool arriving;             /* a ring was started and has not run yet */
+	bool ran;                  /* rings have run on this connection */
 	bool running;              /* between run and quiesce */
 	uint16_t n_run;            /* rings of that run */
 	uint16_t n_rings;          /* rings that the front-end has named */

@@ -66,6 +66,16 @@ runnable(const struct session *s)
 	       session_n_started(s) != 0 && session_log_missing(s) == NULL;
 }
 
+/* Whether a started ring is not at its beginning. */
+static bool
+begun(const struct session *s)
+{
+	for (uint16_t i = 0; i < s->n_rings; i++)
+		if (s->rings[i].started && s->rings[i].pos.avail != 0)
+			return true;
+	return false;
+}
+
 static void
 run(struct session *s)
 {
@@ -91,8 +101,9 @@ run(struct session *s)
 	s->n_run = s->n_rings;
 	s->refused[0] = '\0';
 	if (s->arriving)
-		s->opts.ops->arrived(s->opts.owner);
+		s->opts.ops->arrived(s->opts.owner, s->features, !s->ran && begun(s));
 	s->arriving = false;
+	s->ran = true;
 }
 
 void

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * Counters of a port: one lane per worker, written by that worker only, folded by whoever asks.
+ * Counters of a port: one lane per worker and one for control, written by their owners only, folded
+ * by whoever asks.
  *
  * rx is what the switch received from the port, tx what it gave to the port.  Every frame that
  * is not delivered is counted under a name: on the port that it came from when the frame itself
@@ -32,7 +33,8 @@
 	X(SEGMENTED, "segmented", "large frames cut into segments for the port") \
 	X(PARKED,    "parked",    "frames kept for the guest while it was on its way elsewhere") \
 	X(UNPARKED,  "unparked",  "kept frames that were sent to where the guest is now") \
-	X(PARK_KNOWN, "park_known", "kept copies of flooded frames that its new port was given too")
+	X(PARK_KNOWN, "park_known", "kept copies of flooded frames that its new port was given too") \
+	X(PARK_TAKEN, "park_taken", "frames for the guest that the host which it left had kept")
 
 /** Reasons for which a frame is not delivered: name in JSON, text for people. */
 #define DROPS(X) \
@@ -107,6 +109,13 @@ static inline void
 stats_add(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/** The lane of who is no worker: control. */
+static inline struct stats_lane *
+stats_control(struct stats *s)
+{
+	return &s->lanes[s->n_lanes - 1];
 }
 
 static inline void

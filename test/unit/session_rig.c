@@ -130,7 +130,7 @@ on_leaving(void *owner, uint64_t features, uint16_t n_rx)
 }
 
 static void
-on_arrived(void *owner)
+on_arrived(void *owner, uint64_t features, bool restored)
 {
 	struct rig *r = owner;
 
