@@ -12,6 +12,9 @@
  * descriptors work, the border between used and available slots is the position.  Without them, and
  * where slots are seen to be linked, what was told stands: a position that is right must never be
  * overruled.
+ *
+ * The driver may post while we look.  One that runs at its position and posts makes nothing look
+ * wrong; what is found for one that does not counts when it is found twice.
  */
 
 enum slot { SLOT_USED, SLOT_AVAILABLE };
@@ -99,8 +102,8 @@ judge(const struct vring *r, uint16_t slot, bool wrap)
 
 		if (n_posted == k && packed_available(flags, wrap))
 			n_posted++;
-		else if (((flags & DESC_AVAIL) != 0) == wrap)
-			return WRONG;
+		else if (used_looking(flags) && ((flags & DESC_AVAIL) != 0) == wrap)
+			return WRONG; /* available ones are being posted just now */
 		packed_advance(r, &slot, &wrap, 1);
 	}
 	return consumed(r, start, r->size - n_posted);
@@ -146,39 +149,60 @@ run_end(const struct vring *r, uint32_t first, uint32_t k, enum slot kind)
 static bool
 held_back(const struct vring *r, uint32_t i)
 {
-	const struct vring_packed_desc *d = &r->packed.desc[i];
-
-	if ((flags_at(r, i) & (DESC_NEXT | DESC_INDIRECT)) != 0)
-		return false;
-	return r->writable || __atomic_load_n(&d->len, __ATOMIC_RELAXED) == 0;
+	return r->writable || __atomic_load_n(&r->packed.desc[i].len, __ATOMIC_RELAXED) == 0;
 }
 
+/* A transmit chain is given back unsent, or was sent already. */
 static void
-batch_finish(const struct vring *r, uint32_t i)
+chain_finish(const struct vring *r, uint32_t i)
 {
 	struct vring_packed_desc *d = &r->packed.desc[i];
 	uint16_t flags = avail_bit(r, i) ? DESC_AVAIL | DESC_USED : 0;
+	const struct dirty *log = vring_log(r);
 
+	if (!r->writable)
+		d->len = 0;
 	__atomic_store_n(&d->flags, flags | (r->writable ? DESC_WRITE : 0), __ATOMIC_RELEASE);
+	dirty_order();
+	if (log != NULL)
+		dirty_mark(log, (gpa_t){ r->desc_gpa.v + i * sizeof(*d) }, sizeof(*d));
 }
 
-/* Used slots, then available ones, and at most one that was held back. */
-static bool
-border_find(const struct vring *r, uint32_t first, uint32_t *border)
-{
-	uint32_t k = run_end(r, first, 0, SLOT_USED);
-	uint32_t hole = k;
+/* What the flags tell, slots counted from the oldest. */
+struct found {
+	bool sure;
+	uint32_t first;  /* the oldest slot */
+	bool lap;        /* its wrap counter: the one before the driver's next */
+	uint32_t hole;   /* available ones among used ones */
+	uint32_t n_hole;
+	uint32_t border; /* used ones before, available ones from here on */
+};
 
-	*border = k;
-	if (run_end(r, first, k, SLOT_AVAILABLE) == r->size)
-		return true;
-	k = run_end(r, first, hole + 1, SLOT_USED);
-	if (k == hole + 1 || run_end(r, first, k, SLOT_AVAILABLE) < r->size ||
-	    !held_back(r, oldest(r, first, hole)))
-		return false;
-	batch_finish(r, oldest(r, first, hole));
-	*border = k;
-	return true;
+/*
+ * Used slots, then available ones, and among the used ones at most one hole.
+ *
+ * While no back-end is there QEMU takes transmit chains itself, to drop them, from an old position
+ * if that happens to look available: then what it says is right behind what it took, and the
+ * chains before that, which nobody will send any more, are the hole.
+ */
+static struct found
+border_find(const struct vring *r)
+{
+	struct found f = { .first = driver_slot(r) };
+	uint32_t end;
+
+	f.lap = avail_bit(r, f.first);
+	f.hole = f.border = run_end(r, f.first, 0, SLOT_USED);
+	end = run_end(r, f.first, f.hole, SLOT_AVAILABLE);
+	f.sure = end == r->size;
+	if (f.sure)
+		return f;
+	f.n_hole = end - f.hole;
+	f.border = run_end(r, f.first, end, SLOT_USED);
+	f.sure = run_end(r, f.first, f.border, SLOT_AVAILABLE) == r->size &&
+		 ((f.n_hole == 1 && held_back(r, oldest(r, f.first, f.hole))) ||
+		  (!r->writable && oldest(r, f.first, f.border) == r->idx));
+	return f;
 }
 
 /* Where chains take several slots the border is not the position, and nothing else tells it. */
@@ -191,17 +215,30 @@ has_chains(const struct vring *r)
 	return false;
 }
 
+static bool
+found_same(const struct found *a, const struct found *b)
+{
+	return a->sure == b->sure && a->first == b->first && a->lap == b->lap &&
+	       a->hole == b->hole && a->n_hole == b->n_hole && a->border == b->border;
+}
+
+#define LOOKS_MAX 1000
+
 static void
 position_find(struct vring *r)
 {
-	uint32_t first = driver_slot(r), border;
-	/* The lap of the oldest slot is the one before the driver's next. */
-	bool lap = avail_bit(r, first);
+	struct found f = border_find(r), last = { 0 };
 
-	if (!border_find(r, first, &border))
+	for (uint32_t i = 0; i < LOOKS_MAX && !(f.sure && found_same(&f, &last)); i++) {
+		last = f;
+		f = border_find(r);
+	}
+	if (!f.sure)
 		return;
-	r->idx = (uint16_t)oldest(r, first, border);
-	r->wrap = first + border >= r->size ? !lap : lap;
+	r->idx = (uint16_t)oldest(r, f.first, f.border);
+	r->wrap = f.first + f.border >= r->size ? !f.lap : f.lap;
+	for (uint32_t k = 0; k < f.n_hole; k++)
+		chain_finish(r, oldest(r, f.first, f.hole + k));
 }
 
 void
@@ -213,7 +250,7 @@ vring_settle(struct vring *r)
 	 * receive buffer in its place is still one, with the room that the lost frame took. */
 	if (!r->writable && held_back(r, r->idx) &&
 	    packed_available(flags_at(r, r->idx), r->wrap)) {
-		batch_finish(r, r->idx);
+		chain_finish(r, r->idx);
 		packed_advance(r, &r->idx, &r->wrap, 1);
 	}
 }

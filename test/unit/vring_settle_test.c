@@ -154,6 +154,76 @@ life(uint16_t size, bool writable, const struct gmem *m)
 	}
 }
 
+static bool
+available(uint16_t slot, bool wrap)
+{
+	uint16_t flags = ring()[slot].flags;
+
+	return ((flags & AVAIL) != 0) == wrap && ((flags & USED) != 0) != wrap;
+}
+
+/* With no back-end QEMU drops what it finds to be sent at the position that it remembers. */
+static uint32_t
+front_end_drop(struct driver *d, struct vring_pos *told, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (; n < max && available(told->used, told->used_wrap); n++) {
+		struct vring_packed_desc *s = &ring()[told->used];
+
+		s->len = 0;
+		s->flags = told->used_wrap ? AVAIL | USED : 0;
+		d->free++;
+		if (++told->used == d->size) {
+			told->used = 0;
+			told->used_wrap = !told->used_wrap;
+		}
+	}
+	told->avail = told->used;
+	told->avail_wrap = told->used_wrap;
+	return n;
+}
+
+/* Slots in the device's hands, whatever position says so. */
+static uint32_t
+n_available(uint16_t size)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < size; i++)
+		n += available(i, true) || available(i, false);
+	return n;
+}
+
+/* What it dropped came after chains that nobody had sent: those are dropped, too, and it goes on. */
+static void
+dropped(uint16_t size, const struct gmem *m)
+{
+	struct driver d = { .size = size, .chain_max = 1, .wrap = true, .free = size };
+	struct vring_pos told = first_pos();
+	uint32_t n_dropped = 0;
+	struct vring r;
+
+	memset(memory, 0, sizeof(memory));
+	CHECK(device_start(&r, &d, m, told, false) == VRING_BAD_NONE);
+	for (int i = 0; i < 4000; i++) {
+		post(&d, (uint32_t)rand() % size);
+		device_work(&r, &d, 1 + (uint32_t)rand() % size, false);
+		if (rand() % 4 != 0)
+			continue;
+		post(&d, (uint32_t)rand() % size);
+		n_dropped += front_end_drop(&d, &told, 1 + (uint32_t)rand() % size) > 0;
+		CHECK(device_start(&r, &d, m, told, true) == VRING_BAD_NONE);
+		d.free = size - n_available(size);
+		told = vring_pos(&r);
+		if (rand() % 2 == 0)
+			told = first_pos();
+		device_work(&r, &d, size, false);
+		CHECK(n_available(size) == 0);
+	}
+	CHECK(n_dropped > 20);
+}
+
 /* Longer chains: a right position stands; an old one is replaced by the right one or stands. */
 static void
 chains(uint16_t size, const struct gmem *m)
@@ -194,6 +264,8 @@ main(void)
 		life(sizes[i], false, m);
 		life(sizes[i], true, m);
 	}
+	dropped(16, m);
+	dropped(64, m);
 	chains(64, m);
 	gmem_destroy(m);
 	return check_done("vring_settle");
