@@ -206,7 +206,8 @@ known(const struct fwd *f, const struct leaving *l, const struct park_frame *pf)
 		return false;
 	if (f->src == l->heir)
 		return true;
-	return l->heir->type == PORT_ETHDEV || pf->version >= f->rings->ports[l->heir->number]->born;
+	return l->heir->type == PORT_ETHDEV ||
+	       swdev_reached(f->rings->ports[l->heir->number], pf->version);
 }
 
 /* What came in where the guest is reached now would go back there. */

@@ -18,6 +18,9 @@ queue_move(void *arg, json_t *params, json_t **result, struct rpc_error *err)
 	if (worker >= n)
 		return rpc_fail(err, -EINVAL, "worker", "expected 0 to %u, not %lld", n - 1,
 				(long long)worker);
+	/* What a source has parked with one worker must not be overtaken by what another gets. */
+	if (park_any(sw->parks))
+		return rpc_fail(err, -EBUSY, NULL, "frames are kept for a migrating guest");
 	rc = port_queue_move(sw->ports, p, (uint16_t)ring, (uint32_t)worker);
 	if (rc == -ERANGE)
 		return rpc_fail(err, rc, "ring",

@@ -51,11 +51,18 @@ struct swdev_ring {
 	struct stats *stats;     /**< of the port */
 };
 
+/** Views in which a port's guest was not reached: from a version on, until before another. */
+struct swdev_gap {
+	uint64_t from, to;
+};
+
+/** So many gaps are told apart; those before them are one. */
+#define SWDEV_GAPS 8
+
 /** The receive rings of a running device that a guest can be reached through. */
 struct swdev_live {
 	uint64_t features;
-	uint64_t born;           /**< version of the view from which on it is reached without a gap
-				      that is worth naming */
+	struct swdev_gap gaps[SWDEV_GAPS]; /**< until it was published, the latest last */
 	uint64_t since;          /**< cycle counter: published */
 	uint16_t n_rx;           /**< started, enabled and good when published; dense */
 	const struct swdev_ring *rx[];
@@ -96,6 +103,16 @@ int swdev_move(struct vdev *dev, uint16_t qid, uint32_t worker);
 
 /** @role worker, between two quiescent points */
 const struct swdev_view *swdev_view(const struct swdev_pool *pool);
+
+/** Whether a guest was reached through its port in an earlier view, too. */
+static inline bool
+swdev_reached(const struct swdev_live *live, uint64_t version)
+{
+	for (uint32_t i = 0; i < SWDEV_GAPS; i++)
+		if (version >= live->gaps[i].from && version < live->gaps[i].to)
+			return false;
+	return true;
+}
 
 /** Epoll set that the worker sleeps on: the kick descriptors of its rings and its wakefd. */
 int swdev_epfd(const struct swdev_pool *pool, uint32_t worker);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "swdev_impl.h"
-#include "clock.h"
 #include "event.h"
 #include "log.h"
 
@@ -31,8 +30,8 @@ struct swdev_pool {
 	struct swdev_set *sets[SWDEV_PORTS_MAX];
 	uint32_t loads[CROSS_WORKERS_MAX];   /* transmit rings assigned, running or not */
 	int epfds[CROSS_WORKERS_MAX];
-	uint64_t born[SWDEV_PORTS_MAX];      /* see struct swdev_live */
-	uint64_t lost[SWDEV_PORTS_MAX];      /* cycle counter: was reached no more */
+	struct swdev_gap gaps[SWDEV_PORTS_MAX][SWDEV_GAPS]; /* see struct swdev_live */
+	uint64_t lost[SWDEV_PORTS_MAX];      /* version in which it was reached no more */
 };
 
 static int
@@ -205,24 +204,31 @@ reached(const struct swdev_set *set)
 	return set != NULL && set->live->n_rx > 0;
 }
 
-/* While a front-end starts ring after ring, or changes its memory, the port is out of sight for
- * moments: that is still the same place. */
-#define MOMENT_US 100000
-
+/* The oldest one takes in the next where there is no room. */
 static void
-born_set(struct swdev_pool *pool, uint16_t port, struct swdev_set *set)
+gap_add(struct swdev_gap *gaps, struct swdev_gap gap)
+{
+	gaps[1].from = gaps[0].to > 0 ? gaps[0].from : gaps[1].from;
+	memmove(&gaps[0], &gaps[1], (SWDEV_GAPS - 1) * sizeof(*gaps));
+	gaps[SWDEV_GAPS - 1] = gap;
+}
+
+/* While a front-end starts ring after ring, or changes its memory, the port is out of sight for
+ * moments: who floods then does not reach it. */
+static void
+reach_note(struct swdev_pool *pool, uint16_t port, struct swdev_set *set)
 {
 	const bool was = reached(pool->sets[port]), is = reached(set);
-	const uint64_t now = rte_rdtsc();
+	const uint64_t next = pool->version + 1;
 
 	if (was && !is)
-		pool->lost[port] = now;
-	if (is && !was && now - pool->lost[port] > clock_us_to_cycles(MOMENT_US))
-		pool->born[port] = pool->version + 1;
+		pool->lost[port] = next;
+	if (is && !was)
+		gap_add(pool->gaps[port], (struct swdev_gap){ pool->lost[port], next });
 	if (set == NULL)
 		return;
-	set->live->born = pool->born[port];
-	set->live->since = now;
+	memcpy(set->live->gaps, pool->gaps[port], sizeof(set->live->gaps));
+	set->live->since = rte_rdtsc();
 }
 
 void
@@ -234,7 +240,7 @@ pool_publish(struct swdev_pool *pool, struct swdev *d, struct swdev_set *set)
 	/* Before the new ones come: a descriptor that stays can be in the set only once. */
 	set_watch(pool, old, EPOLL_CTL_DEL);
 	set_watch(pool, set, EPOLL_CTL_ADD);
-	born_set(pool, d->port, set);
+	reach_note(pool, d->port, set);
 	pool->sets[d->port] = set;
 	d->set = set;
 	view_swap(pool);

@@ -66,7 +66,7 @@ workers_make(struct testbed *b, const struct testbed_opts *opts)
 		.cross = b->cross,
 		.fwd = {
 			.cross = b->cross, .pool = b->pool, .ports = b->ports, .fdb = b->fdb,
-			.capture = b->capture,
+			.capture = b->capture, .parks = b->parks,
 		},
 	};
 	int rc = 0;
@@ -89,6 +89,47 @@ on_broken(void *arg, const struct event *ev)
 		b->broken[b->n_broken++] = *ev;
 }
 
+static void
+park_wanted(void *arg)
+{
+	struct testbed *b = arg;
+
+	b->n_wanted++;
+}
+
+static void
+park_closed(void *arg, uint16_t port, uint16_t heir)
+{
+	struct testbed *b = arg;
+
+	if (heir == PARK_NOWHERE)
+		fdb_flush(b->fdb, port);
+	else if (heir != port)
+		fdb_port_move(b->fdb, port, heir);
+}
+
+static bool
+address_moving(void *arg, fdb_key_t key, uint16_t from, uint16_t to)
+{
+	const struct testbed *b = arg;
+
+	return park_learned(b->parks, from, to);
+}
+
+static int
+parks_make(struct testbed *b, const struct testbed_opts *opts)
+{
+	const struct park_opts park = {
+		.bytes = opts->park_bytes, .timeout_ms = opts->park_timeout_ms,
+	};
+	const struct park_ops ops = { .wanted = park_wanted, .closed = park_closed };
+
+	if (opts->park_timeout_ms == 0)
+		return 0;
+	fdb_moving(b->fdb, address_moving, b);
+	return park_set_create(b->cross, &park, &ops, b, &b->parks);
+}
+
 static int
 testbed_init(struct testbed *b, const struct testbed_opts *opts)
 {
@@ -105,6 +146,8 @@ testbed_init(struct testbed *b, const struct testbed_opts *opts)
 		rc = capture_create(b->cross, &b->capture);
 	if (rc == 0)
 		rc = ports_make(b, opts);
+	if (rc == 0)
+		rc = parks_make(b, opts);
 	if (rc < 0)
 		return rc;
 	event_handle(b->cross, EVENT_RING_BROKEN, on_broken, b);
@@ -133,6 +176,7 @@ testbed_destroy(struct testbed *b)
 	for (uint32_t i = 0; i < TESTBED_PORTS; i++)
 		stats_destroy(b->stats[i]);
 	free(b->ports);
+	park_set_destroy(b->parks);
 	capture_destroy(b->capture);
 	fdb_destroy(b->fdb);
 	swdev_pool_destroy(b->pool);
@@ -154,6 +198,19 @@ testbed_turn(struct testbed *b, uint32_t worker)
 	fwd_turn(b->fwds[worker], &turn);
 	testbed_control(b);
 	return turn.frames;
+}
+
+void
+testbed_port_hide(struct testbed *b, uint16_t port)
+{
+	struct port_view *v = &b->ports->view;
+	uint16_t n = 0;
+
+	v->ports[port] = NULL;
+	for (uint16_t i = 0; i < v->n_list; i++)
+		if (v->list[i] != port)
+			v->list[n++] = v->list[i];
+	v->n_list = n;
 }
 
 uint64_t

@@ -15,6 +15,7 @@
 
 #include "event.h"
 #include "fwd.h"
+#include "park.h"
 #include "worker.h"
 
 #define TESTBED_PORTS  8
@@ -24,6 +25,8 @@
 struct testbed_opts {
 	uint32_t n_workers;
 	bool threads;        /**< false: the test takes the workers' turns by itself */
+	uint32_t park_timeout_ms; /**< 0: frames for guests that leave are not parked */
+	uint32_t park_bytes;
 	uint16_t n_ports;
 	struct {
 		uint16_t mtu;    /**< 0: no limit */
@@ -36,6 +39,7 @@ struct testbed {
 	struct swdev_pool *pool;
 	struct fdb *fdb;
 	struct capture *capture;
+	struct park_set *parks;  /**< NULL without a time-out; addresses follow as in ferryd */
 	struct ports *ports;
 	struct worker_set *workers;
 	struct fwd *fwds[CROSS_WORKERS_MAX];
@@ -43,6 +47,7 @@ struct testbed {
 	/** Rings that were reported broken, in order. */
 	struct event broken[TESTBED_EVENTS];
 	uint32_t n_broken;
+	uint32_t n_wanted;       /**< parks that have begun */
 };
 
 /** @return 0; -errno */
@@ -56,6 +61,9 @@ void testbed_control(struct testbed *b);
 
 /** A turn of a worker that has no thread.  @return frames */
 uint32_t testbed_turn(struct testbed *b, uint32_t worker);
+
+/** Takes a port out of the workers' sight, as one that is deleted.  Without threads. */
+void testbed_port_hide(struct testbed *b, uint16_t port);
 
 uint64_t testbed_count(const struct testbed *b, uint16_t port, enum count c);
 uint64_t testbed_drop(const struct testbed *b, uint16_t port, enum drop d);

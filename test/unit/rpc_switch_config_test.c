@@ -151,6 +151,12 @@ test_workers(void)
 	does("queue.move", "{\"port\":\"vm2\",\"ring\":1,\"worker\":1}");
 	does("queue.move", "{\"port\":\"vm2\",\"ring\":3,\"worker\":0}");
 	check_workers("both", "[1,0]");
+	CHECK(park_open(rig.sw.parks, 5) == 0);
+	park_begin(rig.sw.parks, 5, 0, 1);
+	CHECK(call("queue.move", "{\"port\":\"vm2\",\"ring\":1,\"worker\":0}", &result, &err) < 0);
+	CHECK_STR("kept", err.message, "frames are kept for a migrating guest");
+	check_workers("nothing has moved", "[1,0]");
+	park_forget(rig.sw.parks, 5);
 	does("config.load", "{\"file\":\"@/c.json\"}");
 	check_workers("as saved", "[null,1]");
 	CHECK(port_find(rig.sw.ports, "vm2") == vm2);
