@@ -345,13 +345,9 @@ leave(struct rig_port *p)
 static void
 come_back(struct rig_port *p, struct step *s)
 {
-	const struct swdev_view *v;
-
 	if (p->running || p->live.type == PORT_ETHDEV)
 		return;
 	port_start(p);
-	v = swdev_view(pool);
-	s->born = v->ports[s->port]->born == v->version;
 	park_return(parks, s->port);
 }
 
@@ -421,6 +417,9 @@ switch_run(void)
 		stats_fold(p->stats, &p->before);
 		if (p->running)
 			port_start(p);
+		p->n_reached = 0;
+		if (model_reached(i))
+			p->reached[p->n_reached++] = 0;
 	}
 	for (uint32_t i = 0; i < rig.n_steps; i++)
 		step_run(&rig.steps[i]);

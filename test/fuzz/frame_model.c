@@ -287,7 +287,7 @@ step(const struct step *s)
 static void
 port_begin(struct rig_port *p)
 {
-	p->next_buf = p->n_offered = p->n_frames = p->born = 0;
+	p->next_buf = p->n_offered = p->n_frames = 0;
 	p->all_offered = false;
 	p->n_bytes = p->n_flooded = p->n_parked = p->n_unparked = p->n_known = 0;
 	memset(p->drops, 0, sizeof(p->drops));

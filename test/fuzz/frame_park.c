@@ -15,6 +15,7 @@ struct kept {
 	uint32_t space;         /* what it takes of the memory */
 	uint32_t when;          /* step */
 	bool flooded;
+	bool reached[PORTS];    /* when it was flooded: it came there, too */
 };
 
 struct park {
@@ -115,8 +116,8 @@ come_back(const struct step *s, uint32_t at)
 	if (port->up || port->live.type == PORT_ETHDEV)
 		return;
 	port->up = true;
-	if (s->born)
-		port->born = at;
+	if (model_reached(s->port))
+		port->reached[port->n_reached++] = at;
 	if (p->there && p->phase != PARK_READY)
 		follow(p, s->port);
 }
@@ -288,6 +289,8 @@ keep(void *arg, const struct virtio_net_hdr *vnet, const uint8_t *data, uint32_t
 	FUZZ_CHECK(copy != NULL);
 	memcpy(copy, data, len);
 	*new = (struct kept){ .space = rest + size, .when = k->when, .flooded = k->flooded };
+	for (uint16_t i = 0; i < PORTS; i++)
+		new->reached[i] = model_reached(i);
 	new->fr = (struct ref_frame){ .vnet = *vnet, .data = copy, .len = len };
 	if (data == k->whole->data)
 		new->fr.needs = k->whole->needs;
@@ -315,10 +318,15 @@ static bool
 known(uint16_t port, const struct kept *k)
 {
 	const struct rig_port *heir = &rig.ports[parks[port].heir];
+	const uint32_t n = heir->n_reached;
 
 	if (!k->flooded || parks[port].heir == port)
 		return false;
-	return heir->live.type == PORT_ETHDEV || k->when >= heir->born;
+	if (heir->live.type == PORT_ETHDEV)
+		return true;
+	/* What was longer ago than so many gaps counts as one gap. */
+	return k->reached[parks[port].heir] &&
+	       (n < SWDEV_GAPS || k->when >= heir->reached[n - SWDEV_GAPS]);
 }
 
 static bool

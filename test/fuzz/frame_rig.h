@@ -36,7 +36,8 @@ struct rig_port {
 
 	/* model */
 	bool up;                    /* its rings run */
-	uint32_t born;              /* step from which on it has been reached */
+	uint32_t n_reached;         /* times it became so, since the beginning */
+	uint32_t reached[STEPS_MAX + 1]; /* steps in which it did */
 	uint32_t takes, hdr_len;
 	uint32_t next_buf, n_offered, n_frames;
 	bool all_offered;           /* the bad chain behind the buffers, too */
@@ -64,7 +65,6 @@ struct step {
 	uint8_t arg;
 
 	/* How it came out. */
-	bool born;                  /* the port that was started counts as a new place */
 	bool closed[PORTS];         /* parks that ended */
 	bool parked[PORTS];         /* parks that there are, and what they say */
 	struct park_info info[PORTS];
