@@ -104,8 +104,11 @@ static void
 announce_again(void *arg, uint16_t port, uint32_t id, const struct rte_ether_addr *mac)
 {
 	struct ferryd *d = arg;
+	struct port *p = port_by_number(d->ports, port);
 
-	worker_announce(d->workers, port, id, mac);
+	/* once it has left, the network would follow to where it is not */
+	if (p != NULL && port_connected(p) && !park_left(d->parks, port))
+		worker_announce(d->workers, port, id, mac);
 }
 
 static void

@@ -254,9 +254,9 @@ frame_fill(struct fwd *f, const struct park_frame *pf, struct fwd_frame *fr)
 static bool
 source_same(struct fwd *f, const struct leaving *l, const struct park_frame *pf)
 {
-	const struct port_live *src = f->ports->ports[pf->src];
+	const struct port_live *src = pf->src == PARK_NOWHERE ? NULL : f->ports->ports[pf->src];
 
-	if (src == NULL) /* it is no more; who was left stands for it */
+	if (src == NULL) /* it is no more, or not of this host; who was left stands for it */
 		src = f->ports->ports[l->park->port];
 	if (f->n > 0)
 		return src == f->src && pf->home == f->home;

@@ -293,6 +293,21 @@ park_active(struct park_set *ps, uint16_t port)
 }
 
 bool
+park_left(struct park_set *ps, uint16_t port)
+{
+	const struct park *p;
+	bool left = false;
+
+	pthread_mutex_lock(&ps->lock);
+	p = ps->parks[port];
+	if (p != NULL)
+		left = p->live.phase != PARK_READY && p->live.phase != PARK_ARRIVING &&
+		       !(p->live.phase == PARK_RELEASING && p->live.heir == port);
+	pthread_mutex_unlock(&ps->lock);
+	return left;
+}
+
+bool
 park_any(struct park_set *ps)
 {
 	bool any = false;

@@ -110,6 +110,9 @@ void park_forget(struct park_set *ps, uint16_t port);
 /** Whether frames for a port are kept, or not yet all released. */
 bool park_active(struct park_set *ps, uint16_t port);
 
+/** Whether a port's guest has left it, and has not come back.  */
+bool park_left(struct park_set *ps, uint16_t port);
+
 /** Whether any port's are: queues must not move between workers then. */
 bool park_any(struct park_set *ps);
 
