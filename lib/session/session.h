@@ -55,7 +55,7 @@ struct session_ops {
 
 	/**
 	 * The front-end stops the first of its rings while it has writes logged: the guest leaves.
-	 * The rings still run.
+	 * The rings still run, if they could: they wait for a log that is missing, or are broken.
 	 *
 	 * @param n_rx  receive rings that the guest could be reached through
 	 */

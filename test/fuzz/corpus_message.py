@@ -152,10 +152,37 @@ RUNNING = {
     "waiting.kick-without-memory": [features(GOOD), num(0, 16), event(SET_VRING_KICK, 0)],
     "split.memory-comes-last": [features(GOOD), num(0, 16), event(SET_VRING_KICK, 0),
                                 memory((4, 0, 0)), addr(0)],
-    "memory.all-vanishes": start() + [shrink(0, 0, shrink(1, 0)), addr(0), addr(1)],
+    "memory.all-vanishes": start() + [shrink(0, 0, shrink(1, 0)), addr(0, 1), addr(1, 1)],
     "memory.vanishes-and-another": start()
     + [shrink(0, 0), addr(0), addr(1), memory((4, 0, 0), (4, 1, 2))] + ring(0),
     "memory.half-vanishes": start() + [shrink(1, 2), say(GET_FEATURES, how=SYNC), stop(0), stop(1)],
+}
+
+LOGGED = [log(), features(GOOD | LOG_ALL)]
+GONE = [stop(0), stop(1)]
+BACK = ring(0) + ring(1) + [log()]
+
+# A guest leaves while it is logged, and comes back, or not.
+MIGRATED = {
+    "leaving.for-good": start() + LOGGED + GONE,
+    "leaving.ring-by-ring": start(8) + LOGGED + [stop(i) for i in range(8)],
+    "leaving.log-off-when-gone": start() + LOGGED + GONE + [features(GOOD)],
+    "leaving.hangs-up": start() + LOGGED + GONE + [bytes([RECONNECT])] + start(),
+    "leaving.resets": start() + LOGGED + GONE + [say(RESET_OWNER)],
+    "leaving.again-before-the-log": start() + LOGGED + (GONE + ring(0) + ring(1)) * 2,
+    "leaving.packed": start(2, GOOD | PACKED)
+    + [log(), features(GOOD | PACKED | LOG_ALL), stop(1), stop(0)],
+    "arrived.back-while-logged": start() + LOGGED + GONE + BACK,
+    "arrived.back-twice": start() + LOGGED + (GONE + BACK) * 2,
+    "arrived.half-gone": start() + LOGGED + [stop(1)] + ring(1) + [stop(0)] + ring(0),
+    "arrived.with-another-log": start() + LOGGED + GONE + [log(20)] + ring(0) + ring(1),
+    "arrived.log-comes-last": start() + LOGGED + GONE + [features(GOOD)] + ring(0) + ring(1)
+    + LOGGED,
+    "arrived.with-other-memory": start() + LOGGED + GONE + [memory((8, 0, 0))] + BACK,
+    "arrived.never-gone": start() + LOGGED + BACK,
+    "arrived.packed-elsewhere": start(2, GOOD | PACKED) + [log(), features(GOOD | PACKED | LOG_ALL)]
+    + GONE + ring(0, GOOD | PACKED, 0x8003) + ring(1, GOOD | PACKED, 3) + [log()],
+    "arrived.announced": start() + LOGGED + GONE + BACK + [u64(SEND_RARP, 0x0605040302)],
 }
 
 REFUSED = {
@@ -227,4 +254,4 @@ REFUSED = {
 
 
 def inputs():
-    return {name: b"".join(said) for name, said in {**RUNNING, **REFUSED}.items()}
+    return {name: b"".join(said) for name, said in {**RUNNING, **MIGRATED, **REFUSED}.items()}

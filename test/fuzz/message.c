@@ -219,9 +219,12 @@ on_log_set(void *owner, const struct dirty *log)
 static void
 on_leaving(void *owner, uint64_t features, uint16_t n_rx)
 {
+	static struct session_info info;
 	struct owner *o = owner;
 
-	FUZZ_CHECK(o->running);
+	session_info(o->session, &info);
+	FUZZ_CHECK((info.state == SESSION_UP) == o->running);
+	FUZZ_CHECK(n_rx <= PAIRS);
 	fuzz_reach(REACH_LEAVING);
 }
 
