@@ -48,6 +48,7 @@ struct conform {
 	struct wire *wire;
 	const struct shape *shape;
 	uint32_t seed;
+	bool twin;             /* guests have an image that a dirty log is held to */
 	struct vmm_fault fault;
 	struct side a, b;
 	struct traffic ab, ba;
@@ -61,8 +62,10 @@ struct conform_case {
 	int (*run)(struct conform *c);
 };
 
-extern const struct conform_case life_cases[], change_cases[], bad_cases[], refuse_cases[];
-extern const unsigned int n_life_cases, n_change_cases, n_bad_cases, n_refuse_cases;
+extern const struct conform_case life_cases[], change_cases[], log_cases[], bad_cases[],
+	refuse_cases[];
+extern const unsigned int n_life_cases, n_change_cases, n_log_cases, n_bad_cases,
+	n_refuse_cases;
 
 /** Fails the case where it stands. */
 #define NEED(c, cond) do { \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Runs the cases of the contract on one provider and one ring format. */
 #include "conform.h"
+#include "dirty.h"
 #include "provider_sw.h"
 #include "shapes.h"
 
@@ -65,6 +66,7 @@ side_make(struct conform *c, struct side *s, uint16_t port)
 	conf.rx_buf = shape->rx_buf > 0 ? shape->rx_buf : conf.rx_buf;
 	conf.n_regions = shape->n_regions > 0 ? shape->n_regions : 1;
 	conf.shadow = true;
+	conf.twin = c->twin;
 	conf.seed = c->seed;
 	conf.n_bufs = shape->pairs > 1 ? 32 : 128;
 	conf.mem_size = mem_needed(&conf);
@@ -140,7 +142,9 @@ static void
 cases_run(const struct provider *p, struct wire *w, const struct shape *shape, uint32_t seed,
 	  const struct conform_case *cases, unsigned int n, bool wild)
 {
-	struct conform c = { .provider = p, .wire = w, .shape = shape, .seed = seed };
+	struct conform c = {
+		.provider = p, .wire = w, .shape = shape, .seed = seed, .twin = cases == log_cases,
+	};
 
 	for (unsigned int i = 0; i < n; i++) {
 		n_run++;
@@ -162,6 +166,7 @@ format_run(const struct provider *p, struct wire *w, bool packed, uint32_t seed)
 	for (unsigned int i = 0; shapes_few_next(packed, i, &shape); i++) {
 		cases_run(p, w, &shape, seed + i, change_cases, n_change_cases, false);
 		cases_run(p, w, &shape, seed + i, refuse_cases, n_refuse_cases, false);
+		cases_run(p, w, &shape, seed + i, log_cases, n_log_cases, true);
 		cases_run(p, w, &shape, seed + i, bad_cases, n_bad_cases, true);
 	}
 }
@@ -187,6 +192,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: conform PROVIDER split|packed [SEED]\n");
 		return 2;
 	}
+	dirty_fault_init();
 	rc = p->open(&w);
 	if (rc < 0) {
 		fprintf(stderr, "%s: %s\n", p->name, strerror(-rc));

@@ -78,7 +78,7 @@ side_cfg(const struct side *s)
 {
 	return (struct vdev_cfg){
 		.vid = -1, .port = s->port, .mem = s->mem, .features = s->g->front->features,
-		.n_rings = s->n_rings, .rings = s->rings,
+		.n_rings = s->n_rings, .rings = s->rings, .log = s->log,
 	};
 }
 

@@ -24,6 +24,7 @@ struct side {
 	struct vdev *dev;
 	uint16_t port;
 	bool running;
+	const struct dirty *log; /* of the starts to come; NULL: none */
 	uint16_t n_rings;
 	struct vdev_ring rings[SIDE_RINGS_MAX];
 };

@@ -23,6 +23,7 @@ static uint64_t n_marked;     /* and taken, or retired */
 void
 log_init(void)
 {
+	dirty_fault_init();
 	FUZZ_CHECK(gmem_guard_init() == 0);
 }
 
