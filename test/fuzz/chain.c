@@ -28,6 +28,7 @@ static uint32_t done;          /* chains of the batch that were given back */
 static struct ref_ring ref;
 static struct ref_chain chain;
 static uint64_t rounds;        /* that the ring has to have counted */
+static bool bursts;            /* chains are given back together */
 static bool logged;            /* as the input wants it, if the log can cover its memory */
 
 int
@@ -242,41 +243,39 @@ chain_touch(const struct vring_chain *c)
 	}
 }
 
-/* The first `len` bytes are what a caller has written, whether it has or not. */
+/*
+ * The first bytes are what a caller has written, whether it has or not.  Slots between are not
+ * written, but to tell them apart would cost more than a page; and where each burst begins is marked
+ * beforehand, to see that the front-end has been there.
+ */
 static void
-payload_log(const struct vring_chain *c, uint32_t len)
+put_log(const struct vring_chain *c)
 {
+	gpa_t first = ref.packed ? ref.opts.desc : ref.opts.device;
+	uint32_t len = c->used;
+
+	log_may(first, 2);
+	for (uint32_t i = 0; ref.packed && i < c->n_slots; i++)
+		log_may(behind(first, 16ull * ((ref.idx + i) % ref.opts.size)), 16);
 	for (const struct vring_seg *s = c->segs; len > 0; len -= RTE_MIN(len, s++->len))
 		log_must(s->gpa, RTE_MIN(len, s->len));
 }
 
-/* Slots between are not written, but to tell them apart would cost more than a page; and where each
- * burst begins is marked beforehand, to see that the front-end has been there. */
+/* Gives `n` chains back at a time, their `used` set. */
 static void
-put_log(const struct vring_chain *c, uint32_t len)
-{
-	gpa_t first = ref.packed ? ref.opts.desc : ref.opts.device;
-
-	if (log_now() == NULL)
-		return;
-	rounds += !log_marked(first);
-	log_may(first, 2);
-	for (uint32_t i = 0; ref.packed && i < c->n_slots; i++)
-		log_may(behind(first, 16ull * ((ref.idx + i) % ref.opts.size)), 16);
-	payload_log(c, len);
-}
-
-static void
-chain_put(const struct vring_chain *c, uint32_t len)
+burst_put(const struct vring_chain *c, uint32_t n)
 {
 	enum vring_bad before = vring_bad(&ring);
 	bool faulted = atomic_load(&mem->faulted), gone = log_gone();
 
-	chain_touch(c);
-	if (!gone)
-		put_log(c, len);
-	vring_put(&ring, c, len);
-	ref_put(&ref, c->id, c->n_slots, len);
+	if (log_now() != NULL && !gone)
+		rounds += !log_marked(ref.packed ? ref.opts.desc : ref.opts.device);
+	vring_put_burst(&ring, c, n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (log_now() != NULL && !gone)
+			put_log(&c[i]);
+		ref_put(&ref, (uint16_t)c[i].id, c[i].n_slots, c[i].used);
+	}
 	FUZZ_CHECK(ring.idx == ref.idx);
 	if (before == VRING_BAD_NONE && gone)
 		before = faulted ? VRING_BAD_MEMORY : VRING_BAD_LOG;
@@ -286,13 +285,19 @@ chain_put(const struct vring_chain *c, uint32_t len)
 static void
 op_put(struct fuzz_in *in, uint8_t arg)
 {
+	uint32_t n = RTE_MIN(arg + 1u, batch.n - done);
+	struct vring_chain *c = &batch.chains[done];
 	uint8_t how = fuzz_u8(in);
 
-	for (uint32_t i = 0; i <= arg && done < batch.n; i++) {
-		const struct vring_chain *c = &batch.chains[done++];
-
-		chain_put(c, how == 1 ? c->len : RTE_MIN(how, c->len));
+	for (uint32_t i = 0; i < n; i++) {
+		chain_touch(&c[i]);
+		c[i].used = how == 1 ? c[i].len : RTE_MIN(how, c[i].len);
 	}
+	for (uint32_t i = 0; i < n && !bursts; i++)
+		burst_put(&c[i], 1);
+	if (n > 0 && bursts)
+		burst_put(c, n);
+	done += n;
 }
 
 static void
@@ -501,6 +506,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rc < 0)
 		return 0;
 	logged = (features & 0x40) != 0;
+	bursts = (features & 0x80) != 0;
 	run(&in, features);
 	log_close();
 	gmem_destroy(mem);

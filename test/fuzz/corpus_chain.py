@@ -3,7 +3,7 @@
 
 import struct
 
-PACKED, EVENT_IDX, INDIRECT, VERSION_1, MRG_RXBUF, WRITABLE, LOGGED = 1, 2, 4, 8, 16, 32, 64
+PACKED, EVENT_IDX, INDIRECT, VERSION_1, MRG_RXBUF, WRITABLE, LOGGED, BURSTS = 1, 2, 4, 8, 16, 32, 64, 128
 
 # arena.c: sizes and places of regions.
 S64, S256, S1K, S4K, S8K, S16K, S64K, S1M = range(8)
@@ -238,8 +238,8 @@ def good():
         "large": (large, (0,)),
         "table-unaligned": (table_unaligned, (0,)),
         "many": (many, (0,)),
-        "many-pages": (many_pages, (0, EVENT_IDX, WRITABLE, WRITABLE | EVENT_IDX)),
-        "rings-apart": (rings_apart, (0, EVENT_IDX | WRITABLE)),
+        "many-pages": (many_pages, (0, EVENT_IDX, WRITABLE, WRITABLE | EVENT_IDX | BURSTS)),
+        "rings-apart": (rings_apart, (0, BURSTS, EVENT_IDX | WRITABLE | BURSTS)),
     }
     inputs = {}
     for name, (make, rows) in stories.items():
@@ -267,17 +267,30 @@ def many_pages(new, features):
 
 
 def rings_apart(new, features):
-    """Areas on pages of their own, so that each mark has one of its own, too."""
-    ring = new(features | LOGGED, size=4, regions=((S4K, BEHIND),) * 4)
-    ring.areas = ((0, 0), (1, 0), (2, 4096 - 64))
+    """Rings and buffers whose last bytes have a page for themselves, far up in the log."""
+    far = (S8K, GIVEN, 1 << 24)
+    ring = new(features | LOGGED, size=4, regions=(far, (S4K, BEHIND), (S8K, BEHIND), (S8K, BEHIND)))
+    ring.areas = ((0, 4096 - 32), (1, 0), (2, 4096 - 4))
     write = WRITE if features & WRITABLE else 0
     for lap in range(3):
         ring.do(ARM).do(LOG, TAKE)
         for slot in range(4):
-            ring.desc(slot, 64, write, slot, (3, 4000)).push(slot)
-        ring.peek().put(1).do(LOG, TAKE).do(PUBLISH).do(LOG, TAKE).put().do(LOG, TAKE)
-        ring.do(PUBLISH).do(DISARM).do(RESET)
+            slot = (slot + lap * 3) % 4
+            ring.desc(slot, 97, write, slot, (3, 4000)).push(slot)
+        ring.peek(2).put(2).do(LOG, TAKE).do(PUBLISH).do(LOG, TAKE).do(RESET)
+        ring.peek().put().do(LOG, TAKE).do(PUBLISH).do(DISARM).do(RESET)
+        ring.desc(lap, 97, write, lap, (3, 4000)).push(lap).turn()
     return ring
+
+
+def over_the_end():
+    """A burst whose used elements begin on the last page of their ring and end on the first."""
+    ring = Ring(LOGGED | BURSTS, size=1024, regions=((S64K, BEHIND), (S4K, BEHIND), (S64K, BEHIND)))
+    ring.areas = ((0, 0), (1, 0), (2, 4092))
+    ring.poke((2, 4094), struct.pack("<H", 1020)).avail(1020).do(RESTART)
+    for slot in range(8):
+        ring.desc(slot, 64, 0, slot, (0, 0x5000))
+    return ring.push(0, 8).peek().do(LOG, TAKE).put().do(LOG, TAKE).do(PUBLISH)
 
 
 def log_lost():
@@ -306,5 +319,5 @@ def log_lost():
 
 
 def inputs():
-    rings = {**log_lost(), **bad_everywhere(), **bad_split(), **bad_packed(), **good()}
+    rings = {"none.split-over-the-end": over_the_end(), **log_lost(), **bad_everywhere(), **bad_split(), **bad_packed(), **good()}
     return {name: ring.data() for name, ring in rings.items()}
