@@ -77,6 +77,16 @@ def switch(s, wire, host):
     return daemon
 
 
+def introduce(s, daemons):
+    """Each calls the other: frames for a guest that has left follow it there."""
+    place = {host: f"unix:{s.path(f'{host}.peer')}" for host in daemons}
+    for host, daemon in daemons.items():
+        others = [place[other] for other in daemons if other != host]
+        daemon.call("peer.set", listen=place[host], peers=others, key="not known to strangers")
+    for daemon in daemons.values():
+        wait_until("a peer is up", lambda: any(p["state"] == "up" for p in daemon.call("peer.show")), 20)
+
+
 def socket(s, host, port):
     return s.path(f"{host}-{port}.sock")
 
@@ -116,6 +126,7 @@ def trips(s, wire, daemons, vm, peer, rate):
 def story(s):
     wire = Wire(s)
     daemons = {host: switch(s, wire, host) for host in HOSTS}
+    introduce(s, daemons)
     vm, peer = s.guest("vm", nic(s, "a", "vm")), s.guest("peer", nic(s, "a", "peer"))
     for guest in (vm, peer):
         guest.ready()
