@@ -127,6 +127,8 @@ ring_turn(struct fwd *f, const struct swdev_ring *r, bool *left)
 	else
 		all_drop(f, DROP_DISABLED);
 	cut = fwd_groups_claim(f);
+	if (unlikely(f->parks != NULL) && unlikely(fwd_park_early(f)))
+		cut = 0;
 	*left |= cut < f->n;
 	fwd_received(f, cut);
 	fwd_groups_deliver(f, cut);

@@ -316,3 +316,14 @@ fwd_classify(struct fwd *f)
 		if (likely(f->frames[i].drop == DROP_NONE))
 			frame_direct(f, i, &k.targets[k.target_of[k.of[i]]]);
 }
+
+bool
+fwd_src_known(struct fwd *f)
+{
+	const struct fwd_frame *fr = &f->frames[0];
+	fdb_key_t src = (uint64_t)fr->vlan << 48 | mac_load(fr->snap + RTE_ETHER_ADDR_LEN);
+	struct fdb_hit hit;
+
+	return fr->drop != DROP_NONE || (fdb_find(f->opts.fdb, f->worker, &src, 1, &hit) == 1 &&
+					 hit.port == f->src->number);
+}

@@ -136,6 +136,8 @@ void fwd_classify(struct fwd *f);
 /* Whether `to` may hear frames of the burst's source. */
 enum drop fwd_allowed(const struct fwd *f, const struct port_live *to, const struct fwd_frame *fr);
 
+/* Whether the first frame of the burst comes from where its source is known to be. */
+bool fwd_src_known(struct fwd *f);
 /* DROP_NONE, or that the frame is too long for the port. */
 enum drop fwd_fits(const struct port_live *to, const struct fwd_frame *fr);
 
@@ -191,6 +193,11 @@ void fwd_parks_load(struct fwd *f);
  */
 const struct park_live *fwd_park_find(const struct fwd *f, const struct fwd_frame *fr,
 				      const struct port_live **to);
+/*
+ * Whether the burst has to wait: its guest has just come, and as soon as the network has heard it,
+ * what is for it comes to here and must find its port.
+ */
+bool fwd_park_early(struct fwd *f);
 /* Whether what is flooded is not for this port: its guest hears it elsewhere. */
 bool fwd_park_left(const struct fwd *f, const struct port_live *to);
 void fwd_park_deliver(struct fwd *f, const struct fwd_group *g, uint32_t cut);

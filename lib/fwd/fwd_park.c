@@ -111,6 +111,14 @@ fwd_park_find(const struct fwd *f, const struct fwd_frame *fr, const struct port
 	return NULL;
 }
 
+bool
+fwd_park_early(struct fwd *f)
+{
+	const struct park_live *p = f->parks->ports[f->src->number];
+
+	return p != NULL && p->phase == PARK_ARRIVING && !fwd_src_known(f);
+}
+
 /* What is flooded now reaches a port, or waits for it there. */
 static bool
 hears(const struct fwd *f, uint16_t port)

@@ -175,7 +175,8 @@ guest(int n_paths, char **paths)
 	vmm_guest_conf_init(&conf);
 	conf.path = paths[0];
 	conf.mac_id = GUEST_ID;
-	conf.size = 1024;
+	conf.size = 2048;
+	conf.n_bufs = 2000;
 	conf.deadline_ms = 5000;
 	if (vmm_guest_create(&m.guest, &conf, &m.fault) < 0)
 		die("guest", &m.fault, -ENOMEM);
