@@ -8,6 +8,7 @@
  * costs no call, and convert when they must.
  *
  * Threads  any
+ * Units    nanoseconds, cycles of the time stamp counter
  */
 
 #include <rte_cycles.h>

@@ -9,6 +9,7 @@
  * An event that finds the queue full is lost and counted: its sender either repeats it, as a
  * learned address does with the next frame, or keeps the fact where control can read it too.
  *
+ * Life     the queue is that of the crossings (cross.h); an event is copied.
  * Threads  event_send(): any; the others: control.
  */
 

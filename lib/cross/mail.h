@@ -6,8 +6,8 @@
  * @file
  * Mail: a small action that one worker carries out between two turns.
  *
- * Threads  mail_send(): any but a worker; mail_run(): the worker.
  * Life     what `arg` points to lives until the action has run; the action frees it or says so.
+ * Threads  mail_send(): any but a worker; mail_run(): the worker.
  */
 
 #include "cross.h"

@@ -7,7 +7,9 @@
  * The control thread's event loop, on libevent: descriptors, timers and signals.
  *
  * Life     one per process.  Watches belong to their creator, who destroys them before the loop.
- * Threads  control.
+ * Threads  control
+ * Units    microseconds
+ * Source   libevent 2, event2/event.h
  */
 
 #include <stdint.h>
@@ -31,14 +33,18 @@ void loop_stop(struct loop *l);
 /** libevent's own handle, for what speaks to it directly (bufferevents). */
 struct event_base *loop_base(struct loop *l);
 
-/** Calls `fn` whenever `fd` is readable; the descriptor stays the caller's. */
+/** Calls `fn` whenever `fd` is readable; the descriptor stays the caller's.  @return 0; -ENOMEM */
 int loop_read(struct loop *l, int fd, loop_fn *fn, void *arg, struct loop_watch **out);
 
-/** Calls `fn` every `period_us` microseconds. */
+/** Calls `fn` every `period_us` microseconds.  @return 0; -ENOMEM */
 int loop_timer(struct loop *l, uint64_t period_us, loop_fn *fn, void *arg,
 	       struct loop_watch **out);
 
-/** Calls `fn`, on the control thread and not as a handler, after signal `signo`. */
+/**
+ * Calls `fn`, on the control thread and not as a handler, after signal `signo`.
+ *
+ * @return 0; -ENOMEM
+ */
 int loop_signal(struct loop *l, int signo, loop_fn *fn, void *arg, struct loop_watch **out);
 
 /** Stops and frees a watch; NULL is allowed. */

@@ -31,6 +31,7 @@
  * Threads  park_open() to park_forget(): control or vhost, with or without the port's mutex;
  *          changes are seen by all workers when they return.  park_learned(), park_tick(),
  *          park_info(): control.  Views and buffers: workers.
+ * Units    bytes of memory; milliseconds in options, microseconds elsewhere
  */
 
 #include "cross.h"

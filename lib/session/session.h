@@ -16,6 +16,7 @@
  * Threads  create, destroy and the queries: control.  Callbacks come with `lock` held on the
  *          library's threads, and on control under session_create(), _break() and _destroy(); they
  *          may wait for a grace period, never for control, a peer or a rte_vhost_driver call.
+ * Units    bytes, ring sizes in descriptors
  * Source   vhost-user specification; librte_vhost 22.11
  */
 
