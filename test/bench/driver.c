@@ -8,6 +8,7 @@
 
 struct driver {
 	uint32_t n;
+	struct vmm_guest *sender;
 	struct fast lanes[]; /* the sender's transmit ring, then receive rings */
 };
 
@@ -21,6 +22,7 @@ driver_create(struct vmm_guest *const *guests, uint32_t n, const void *bytes, ui
 	if (d == NULL)
 		return -ENOMEM;
 	d->n = n;
+	d->sender = guests[0];
 	rc = fast_init_tx(&d->lanes[0], guests[0], 0, bytes, len);
 	for (uint32_t i = 1; rc == 0 && i < n; i++)
 		rc = fast_init_rx(&d->lanes[i], guests[i], 0);
@@ -41,9 +43,26 @@ driver_destroy(struct driver *d)
 }
 
 void
-driver_send(struct driver *d, uint32_t n)
+driver_take(struct driver *d)
 {
 	fast_take(&d->lanes[0]);
+}
+
+void
+driver_rewrite(struct driver *d, uint32_t n, void (*fn)(void *arg, uint8_t *frame), void *arg)
+{
+	const struct fast *f = &d->lanes[0];
+
+	for (uint32_t i = 0; i < n && i < f->n_held; i++) {
+		uint64_t gpa = f->addrs[f->held[f->n_held - 1 - i]] + d->sender->hdr_len;
+
+		fn(arg, vmm_mem_host(d->sender->mem, gpa, 6));
+	}
+}
+
+void
+driver_send(struct driver *d, uint32_t n)
+{
 	fast_offer(&d->lanes[0], n);
 }
 

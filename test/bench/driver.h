@@ -26,7 +26,13 @@ int driver_create(struct vmm_guest *const *guests, uint32_t n, const void *bytes
 /** NULL and half-built are allowed. */
 void driver_destroy(struct driver *d);
 
-/** Takes back what was sent and sends `n` more. */
+/** Takes back what was sent. */
+void driver_take(struct driver *d);
+
+/** Has the next `n` frames that are to be sent rewritten from their first byte on. */
+void driver_rewrite(struct driver *d, uint32_t n, void (*fn)(void *arg, uint8_t *frame), void *arg);
+
+/** Sends `n` of what was taken back. */
 void driver_send(struct driver *d, uint32_t n);
 
 /** Takes what was received and offers its buffers again.  @return buffers */

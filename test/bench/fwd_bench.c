@@ -20,6 +20,7 @@
 
 #define BURST 32
 #define ROUNDS_MAX 4096
+#define ADDRESSES_MAX 100000
 #define ROUND (32 * BURST) /* frames: short enough to end before the next interrupt, mostly */
 
 struct bench {
@@ -32,6 +33,7 @@ struct bench {
 	/* Told. */
 	struct vmm_guest_conf conf;
 	uint32_t size, n_addrs, n_ports, frames;
+	uint32_t rng; /* where addresses are more than buffers */
 	bool is_bare;
 };
 
@@ -51,7 +53,8 @@ address_make(const struct bench *b, uint32_t i, uint8_t mac[6])
 {
 	uint16_t port = (uint16_t)(1 + i % (b->n_ports - 1));
 
-	memcpy(mac, (const uint8_t[]){ 0x02, 0, 0, 0, (uint8_t)(i >> 8), (uint8_t)i }, 6);
+	memcpy(mac, (const uint8_t[]){ 0x02, 0, 0, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i },
+	       6);
 	return port;
 }
 
@@ -64,7 +67,7 @@ addresses_learn(struct bench *b)
 		uint8_t mac[6];
 		uint16_t port = address_make(b, i, mac);
 
-		rc = fdb_learn(b->bed.fdb, fdb_key(0, mac), port);
+		rc = fdb_add(b->bed.fdb, fdb_key(0, mac), port);
 	}
 	return rc;
 }
@@ -94,7 +97,8 @@ driver_open(struct bench *b)
 static int
 bench_open(struct bench *b)
 {
-	const struct testbed_opts opts = { .n_workers = 1, .n_ports = (uint16_t)b->n_ports };
+	const struct testbed_opts opts = { .n_workers = 1, .n_ports = (uint16_t)b->n_ports,
+					   .capacity = FDB_CAPACITY };
 	int rc = testbed_create(&b->bed, &opts);
 
 	for (uint16_t p = 0; rc == 0 && p < b->n_ports; p++)
@@ -121,6 +125,14 @@ bench_close(struct bench *b)
 	testbed_destroy(&b->bed);
 }
 
+static void
+address_draw(void *arg, uint8_t *frame)
+{
+	struct bench *b = arg;
+
+	address_make(b, vmm_rng(&b->rng, b->n_addrs), frame);
+}
+
 /* Offers a burst, has it forwarded, takes it back.  Returns the cycles of the middle. */
 static uint64_t
 burst_run(struct bench *b, uint32_t *n)
@@ -128,6 +140,9 @@ burst_run(struct bench *b, uint32_t *n)
 	struct fwd_turn turn;
 	uint64_t start, cycles;
 
+	driver_take(b->driver);
+	if (b->n_addrs > b->sides[0].g->queues[1].n_bufs)
+		driver_rewrite(b->driver, BURST, address_draw, b);
 	driver_send(b->driver, BURST);
 	start = rte_rdtsc();
 	if (b->is_bare)
@@ -225,20 +240,22 @@ arguments_read(struct bench *b, int argc, char **argv)
 		}
 	}
 	return optind == argc && b->size >= VMM_FRAME_MIN && b->size <= 2000 && b->n_addrs >= 1 &&
-	       b->n_addrs <= 1000 && b->n_ports >= 2 && b->n_ports <= TESTBED_PORTS;
+	       b->n_addrs <= ADDRESSES_MAX && b->n_ports >= 2 && b->n_ports <= TESTBED_PORTS;
 }
 
 int
 main(int argc, char **argv)
 {
-	static struct bench b = { .size = 64, .n_addrs = 1, .n_ports = 2, .frames = 500000 };
+	static struct bench b = { .size = 64, .n_addrs = 1, .n_ports = 2, .frames = 500000,
+				  .rng = 1 };
 	int rc;
 
 	vmm_guest_conf_init(&b.conf);
 	b.conf.segs = 1;
 	if (!arguments_read(&b, argc, argv)) {
 		fprintf(stderr, "usage: fwd_bench [--packed] [--no-mergeable] [--bare] [--size 38..2000]"
-			" [--addresses 1..1000] [--ports 2..%d] [--frames N]\n", TESTBED_PORTS);
+			" [--addresses 1..%d] [--ports 2..%d] [--frames N]\n", ADDRESSES_MAX,
+			TESTBED_PORTS);
 		return 2;
 	}
 	if (b.conf.packed)

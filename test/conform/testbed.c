@@ -133,7 +133,8 @@ parks_make(struct testbed *b, const struct testbed_opts *opts)
 static int
 testbed_init(struct testbed *b, const struct testbed_opts *opts)
 {
-	const struct fdb_opts fdb = { .capacity = 1024, .age_s = 300 };
+	const uint32_t capacity = opts->capacity == 0 ? 1024 : opts->capacity;
+	const struct fdb_opts fdb = { .capacity = capacity, .age_s = 300 };
 	int rc = eal_start();
 
 	if (rc == 0)

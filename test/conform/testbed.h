@@ -28,6 +28,7 @@ struct testbed_opts {
 	uint32_t park_timeout_ms; /**< 0: frames for guests that leave are not parked */
 	uint32_t park_bytes;
 	uint16_t n_ports;
+	uint32_t capacity;       /**< addresses; 0: few */
 	struct {
 		uint16_t mtu;    /**< 0: no limit */
 		uint16_t group;
