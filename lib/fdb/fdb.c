@@ -44,9 +44,15 @@ seen_size(const struct fdb *fdb)
 }
 
 static size_t
-cache_size(const struct fdb *fdb)
+lines_size(const struct fdb *fdb)
 {
-	return fdb->cache_len * sizeof(struct fdb_cached);
+	return sizeof(struct fdb_line) << fdb->line_bits;
+}
+
+static size_t
+slots_size(const struct fdb *fdb)
+{
+	return sizeof(struct fdb_slots) << fdb->line_bits;
 }
 
 static int
@@ -61,9 +67,10 @@ workers_create(struct fdb *fdb)
 	for (uint32_t i = 0; i < n; i++) {
 		struct fdb_worker *w = &fdb->workers[i];
 
-		w->cache = pages_alloc(cache_size(fdb));
+		w->lines = pages_alloc(lines_size(fdb));
+		w->slots = pages_alloc(slots_size(fdb));
 		w->seen = pages_alloc(seen_size(fdb));
-		if (w->cache == NULL || w->seen == NULL)
+		if (w->lines == NULL || w->slots == NULL || w->seen == NULL)
 			return -ENOMEM;
 	}
 	return 0;
@@ -75,7 +82,8 @@ workers_destroy(struct fdb *fdb)
 	if (fdb->workers == NULL)
 		return;
 	for (uint32_t i = 0; i < cross_n_workers(fdb->cross); i++) {
-		pages_free(fdb->workers[i].cache, cache_size(fdb));
+		pages_free(fdb->workers[i].lines, lines_size(fdb));
+		pages_free(fdb->workers[i].slots, slots_size(fdb));
 		pages_free(fdb->workers[i].seen, seen_size(fdb));
 	}
 	free(fdb->workers);
@@ -124,7 +132,7 @@ static void
 opts_take(struct fdb *fdb, const struct fdb_opts *opts)
 {
 	fdb->stats.capacity = opts->capacity == 0 ? FDB_CAPACITY : opts->capacity;
-	fdb->cache_len = rte_align32pow2(2 * fdb->stats.capacity / CACHE_WAYS + 1);
+	fdb->line_bits = rte_log2_u32(RTE_MAX(2 * fdb->stats.capacity / CACHE_WAYS, GROUPS));
 	fdb->stats.age_s = opts->age_s;
 	fdb->quota = opts->quota == 0 ? FDB_QUOTA : opts->quota;
 	fdb->reports_per_s = opts->reports_per_s == 0 ? FDB_REPORTS : opts->reports_per_s;
@@ -141,8 +149,6 @@ fdb_init(struct fdb *fdb)
 		return -errno;
 	fdb->secret |= 1;
 	atomic_store(&fdb->now, 1);
-	for (uint32_t i = 0; i < VERSIONS; i++)
-		atomic_store(&fdb->versions[i], 1);
 	fdb->due = UINT32_MAX;
 	rc = slots_create(fdb);
 	if (rc == 0)
@@ -216,14 +222,20 @@ slot_find(const struct fdb *fdb, fdb_key_t key)
 	return &fdb->slots[value_slot((uintptr_t)data)];
 }
 
-/* After the table: who still finds the old version has perhaps read the old entry. */
+static void
+number_step(_Atomic uint32_t *number)
+{
+	uint32_t old = atomic_load_explicit(number, memory_order_relaxed);
+
+	atomic_store_explicit(number, old + 1, memory_order_release);
+}
+
+/* After the table: who still finds the old numbers has perhaps read the old entry. */
 static void
 version_step(struct fdb *fdb, fdb_key_t key)
 {
-	_Atomic uint32_t *version = key_version(fdb, key_hash(fdb, key));
-	uint32_t old = atomic_load_explicit(version, memory_order_relaxed);
-
-	atomic_store_explicit(version, old + 1, memory_order_release);
+	number_step(key_version(fdb, key));
+	number_step(&fdb->changes);
 }
 
 /* One release store for a key that is there already: readers find the old answer or the new. */

@@ -45,9 +45,8 @@ struct fdb_opts {
 /** Addresses that a worker asks about at once. */
 #define FDB_BURST 32
 
-/** What a lookup answers, as the table has it. */
+/** What a lookup answers. */
 struct fdb_hit {
-	uint32_t slot  : 20; /**< for fdb_seen() */
 	uint32_t port  : 10;
 	uint32_t fixed : 1;  /**< static: does not move or age */
 };

@@ -22,28 +22,45 @@
 #define FDB_CAPACITY_MAX (1u << SLOT_BITS)
 
 _Static_assert(FDB_PORTS_MAX == 1u << PORT_BITS, "a port number fills its bits");
-_Static_assert(sizeof(struct fdb_hit) == sizeof(uint32_t), "an answer is the table's value");
+_Static_assert(sizeof(struct fdb_hit) == sizeof(uint32_t), "an answer is a part of the table's value");
 
-/* Addresses are spread over this many versions: a move empties the caches by so small a part. */
-#define VERSIONS 256
+/*
+ * Addresses are spread over this many groups, each with a version that a move or a deletion steps:
+ * it empties the caches by so small a part.
+ */
+#define GROUP_BITS 8
+#define GROUPS     (1u << GROUP_BITS)
 
 /* Per worker: what it has just reported. */
 #define REPORTS_LEN 1024
 
 /*
- * A line of the cache of addresses that a worker has looked up; worker only.  A cache of twice the
- * table's capacity in sets of four answers 99 of 100 random looks into a full table with one miss
- * of the processor's caches, where the table takes two or three.
+ * The cache of addresses that a worker has looked up; worker only.  A key times the secret is its
+ * place: the topmost bits are the line, so that a group's lines are neighbours, and the others with
+ * the answer are a way of it, for the product tells the key.  Eight bytes an address are little
+ * enough for twice a full table of 100,000 to be two megabytes, one large page; sets of eight then
+ * answer 99 of 100 random looks with one miss of the processor's caches, where the table takes two
+ * or three.  What only a source's answer has stands beside: most looks are for destinations.
  */
-#define CACHE_WAYS 4
+#define CACHE_WAYS 8
 
-struct fdb_cached {
-	fdb_key_t keys[CACHE_WAYS];
-	uint32_t values[CACHE_WAYS];
-	uint32_t versions[CACHE_WAYS]; /* of the key's group when the table was asked; 0: empty */
+struct fdb_line {
+	uint64_t ways[CACHE_WAYS]; /* rest of the place, WAY_TAKEN, answer; 0: empty */
 } __rte_cache_aligned;
 
-_Static_assert(sizeof(struct fdb_cached) == 64, "a line of ours is a line of the processor's");
+_Static_assert(sizeof(struct fdb_line) == 64, "a line of ours is a line of the processor's");
+
+struct fdb_slots {
+	uint32_t slots[CACHE_WAYS]; /* way by way */
+};
+
+#define VLAN_BITS   12
+#define KEY_BITS    (VLAN_BITS + 48)
+#define ANSWER_BITS (PORT_BITS + 1)
+#define ANSWER_MASK ((UINT64_C(1) << ANSWER_BITS) - 1)
+#define WAY_TAKEN   (UINT64_C(1) << ANSWER_BITS)
+
+_Static_assert(64 - KEY_BITS + GROUP_BITS > ANSWER_BITS, "what the line tells makes room");
 
 /* Worker only. */
 struct fdb_report {
@@ -60,7 +77,10 @@ struct fdb_allowance {
 };
 
 struct fdb_worker {
-	struct fdb_cached *cache;
+	struct fdb_line *lines;
+	struct fdb_slots *slots;
+	uint32_t changes;          /* when the versions were compared */
+	uint32_t versions[GROUPS]; /* of each group as its lines are */
 	_Atomic uint32_t *seen; /* by slot, in ticks; worker: store; control: load */
 	struct fdb_report reports[REPORTS_LEN];
 	struct fdb_allowance ports[FDB_PORTS_MAX];
@@ -86,7 +106,7 @@ struct fdb {
 	struct rte_hash *table; /* control: write; workers: lock-free read */
 	struct cross *cross;
 	struct fdb_worker *workers;
-	uint32_t cache_len;     /* lines, a power of two */
+	uint32_t line_bits;     /* of a cache; at least GROUP_BITS */
 	uint64_t secret;        /* odd; keeps strangers from choosing addresses that collide */
 	uint64_t second_cycles;
 	uint64_t again_cycles;
@@ -94,7 +114,8 @@ struct fdb {
 
 	/* Numbers that only grow.  Control: store; workers: load. */
 	_Atomic uint32_t now __rte_cache_aligned; /* ticks, about seconds, from 1 */
-	_Atomic uint32_t versions[VERSIONS] __rte_cache_aligned;
+	_Atomic uint32_t changes;                 /* of all versions */
+	_Atomic uint32_t versions[GROUPS] __rte_cache_aligned;
 	_Atomic uint32_t tenants[FDB_PORTS_MAX];  /* how often a port number was given up */
 
 	/* Control only. */
@@ -127,16 +148,10 @@ value_slot(uint32_t value)
 	return value & (FDB_CAPACITY_MAX - 1);
 }
 
-static inline uint16_t
-value_port(uint32_t value)
+static inline uint32_t
+value_answer(uint32_t value)
 {
-	return value >> SLOT_BITS & (FDB_PORTS_MAX - 1);
-}
-
-static inline bool
-value_fixed(uint32_t value)
-{
-	return value >> (SLOT_BITS + PORT_BITS);
+	return value >> SLOT_BITS & ANSWER_MASK;
 }
 
 /* CRC alone is linear: who knows one collision knows them all.  The secret factor hides them. */
@@ -146,10 +161,16 @@ key_hash(const struct fdb *fdb, fdb_key_t key)
 	return rte_hash_crc_8byte(key * fdb->secret, 0);
 }
 
-static inline _Atomic uint32_t *
-key_version(struct fdb *fdb, uint32_t hash)
+static inline uint64_t
+key_place(const struct fdb *fdb, fdb_key_t key)
 {
-	return &fdb->versions[hash & (VERSIONS - 1)];
+	return key * fdb->secret << (64 - KEY_BITS);
+}
+
+static inline _Atomic uint32_t *
+key_version(struct fdb *fdb, fdb_key_t key)
+{
+	return &fdb->versions[key_place(fdb, key) >> (64 - GROUP_BITS)];
 }
 
 /* A group address never stands as a source, and zero is nobody's. */

@@ -3,80 +3,162 @@
 
 #include <rte_cycles.h>
 #include <rte_prefetch.h>
+#include <string.h>
 
 /* What a burst asks for, and what the cache could not answer. */
 struct ask {
-	uint32_t hashes[FDB_BURST];
-	uint32_t versions[FDB_BURST];
+	uint64_t ways[FDB_BURST]; /* as they stand in the lines, without an answer */
+	struct fdb_line *lines[FDB_BURST];
 	uint8_t missed[FDB_BURST];
 	uint32_t n_missed;
 };
 
-static struct fdb_cached *
-cache_line(const struct fdb *fdb, const struct fdb_worker *w, uint32_t hash)
+/* Two ways at a time. */
+typedef uint64_t pair_t __attribute__((vector_size(16), may_alias));
+
+static inline uint32_t
+place_line(const struct fdb *fdb, uint64_t place)
 {
-	return &w->cache[hash & (fdb->cache_len - 1)];
+	return place >> (64 - fdb->line_bits);
+}
+
+/* A place's way in its line, without the answer. */
+static inline uint64_t
+place_way(const struct fdb *fdb, uint64_t place)
+{
+	return place << fdb->line_bits | WAY_TAKEN;
+}
+
+static inline bool
+way_same(uint64_t way, uint64_t wanted)
+{
+	return (way ^ wanted) <= ANSWER_MASK;
+}
+
+/* What of two ways is wanted; a shift, for compilers make an unsigned compare of a mask. */
+static inline pair_t
+pair_find(pair_t pair, pair_t wanted)
+{
+	return pair & (pair_t)((pair ^ wanted) >> ANSWER_BITS == 0);
+}
+
+/* Which half of its line a key comes into first. */
+static inline uint32_t
+way_home(uint64_t way)
+{
+	return (way >> 63) * (CACHE_WAYS / 2);
+}
+
+static inline uint64_t
+half_find(const uint64_t *ways, uint64_t way)
+{
+	const pair_t *pairs = (const pair_t *)ways;
+	const pair_t wanted = { way, way };
+	const pair_t found = pair_find(pairs[0], wanted) | pair_find(pairs[1], wanted);
+
+	return found[0] | found[1];
+}
+
+_Static_assert(CACHE_WAYS / 2 == 4, "half a line is two pairs");
+
+/*
+ * The way as it stands in the line, or 0.  Which of four it is nobody can guess, so there is no
+ * branch; that it is in the half where it came first is a good guess.
+ */
+static inline uint64_t
+line_find(const struct fdb_line *line, uint64_t way)
+{
+	const uint32_t home = way_home(way);
+	const uint64_t found = half_find(&line->ways[home], way);
+
+	if (likely(found != 0))
+		return found;
+	return half_find(&line->ways[home ^ (CACHE_WAYS / 2)], way);
+}
+
+static void
+group_empty(const struct fdb *fdb, struct fdb_worker *w, uint32_t group)
+{
+	const uint32_t bits = fdb->line_bits - GROUP_BITS;
+
+	memset(&w->lines[group << bits], 0, sizeof(w->lines[0]) << bits);
+}
+
+static __rte_noinline void
+groups_check(const struct fdb *fdb, struct fdb_worker *w)
+{
+	for (uint32_t i = 0; i < GROUPS; i++) {
+		uint32_t version = atomic_load_explicit(&fdb->versions[i], memory_order_acquire);
+
+		if (w->versions[i] == version)
+			continue;
+		group_empty(fdb, w, i);
+		w->versions[i] = version;
+	}
 }
 
 /*
- * Where the key is if it is in this line; without a branch, for which way it is nobody can guess.
- * Zero, which a frame may be sent to, equals every way that is empty: any of them will do.
+ * Before the table is asked: an answer that is changed meanwhile is forgotten by the next burst,
+ * and one is at most as old as the burst is.
  */
-static uint32_t
-cache_way(const struct fdb_cached *c, fdb_key_t key)
+static inline void
+changes_check(const struct fdb *fdb, struct fdb_worker *w)
 {
-	return ((c->keys[1] == key) + 2 * (c->keys[2] == key) + 3 * (c->keys[3] == key)) %
-	       CACHE_WAYS;
+	const uint32_t changes = atomic_load_explicit(&fdb->changes, memory_order_acquire);
+
+	if (likely(w->changes == changes))
+		return;
+	w->changes = changes;
+	groups_check(fdb, w);
 }
 
-/* The version is loaded before the table is asked: an answer that was changed meanwhile is kept
- * with a version that nobody has any more.
- */
 static uint32_t
-cache_get(struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *keys, uint32_t n,
-	  struct ask *ask, uint32_t *values)
+cache_get(const fdb_key_t *keys, uint32_t n, struct ask *ask, uint32_t *answers)
 {
 	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct fdb_cached *c = cache_line(fdb, w, ask->hashes[i]);
-		const uint32_t way = cache_way(c, keys[i]);
-		const uint32_t version = atomic_load_explicit(key_version(fdb, ask->hashes[i]),
-							      memory_order_acquire);
+		const uint64_t way = line_find(ask->lines[i], ask->ways[i]);
 
-		if (likely(c->keys[way] == keys[i] && c->versions[way] == version)) {
-			values[i] = c->values[way];
+		if (likely(way != 0)) {
+			answers[i] = way & ANSWER_MASK;
 			found |= UINT32_C(1) << i;
 		} else if (key_learnable(keys[i])) {
 			/* A group address is in nobody's table: it costs no probe. */
-			ask->versions[i] = version;
 			ask->missed[ask->n_missed++] = i;
 		}
 	}
 	return found;
 }
 
-/* The key comes first and the oldest goes, or the key's own stale way. */
+/*
+ * It comes first, from its home round the line, and all others give way: up to the first place that
+ * was empty, or its own, or the oldest goes.
+ */
 static void
-cache_put(struct fdb_cached *c, fdb_key_t key, uint32_t version, uint32_t value)
+cache_put(struct fdb_worker *w, struct fdb_line *line, uint64_t way, uint32_t value)
 {
-	uint32_t way = cache_way(c, key);
+	uint32_t *slots = w->slots[line - w->lines].slots;
+	uint64_t carried = way | value_answer(value);
+	uint32_t slot = value_slot(value);
 
-	if (c->keys[way] != key)
-		way = CACHE_WAYS - 1;
-	for (; way > 0; way--) {
-		c->keys[way] = c->keys[way - 1];
-		c->values[way] = c->values[way - 1];
-		c->versions[way] = c->versions[way - 1];
+	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
+		const uint32_t at = (way_home(way) + i) % CACHE_WAYS;
+		const uint64_t way_was = line->ways[at];
+		const uint32_t slot_was = slots[at];
+
+		line->ways[at] = carried;
+		slots[at] = slot;
+		carried = way_was;
+		slot = slot_was;
+		if (carried == 0 || way_same(carried, way))
+			return;
 	}
-	c->keys[0] = key;
-	c->values[0] = value;
-	c->versions[0] = version;
 }
 
 static uint32_t
-table_get(const struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *keys,
-	  const struct ask *ask, uint32_t *values)
+table_get(const struct fdb *fdb, struct fdb_worker *w, const fdb_key_t *keys,
+	  const struct ask *ask, uint32_t *answers)
 {
 	const void *addrs[FDB_BURST];
 	void *data[FDB_BURST];
@@ -86,15 +168,16 @@ table_get(const struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *ke
 
 	for (uint32_t m = 0; m < ask->n_missed; m++) {
 		addrs[m] = &keys[ask->missed[m]];
-		sigs[m] = ask->hashes[ask->missed[m]];
+		sigs[m] = key_hash(fdb, keys[ask->missed[m]]);
 	}
 	rte_hash_lookup_with_hash_bulk_data(fdb->table, addrs, sigs, ask->n_missed, &hits, data);
 	for (; hits != 0; hits &= hits - 1) {
 		const uint32_t m = __builtin_ctzll(hits);
 		const uint32_t i = ask->missed[m];
+		const uint32_t value = (uintptr_t)data[m];
 
-		values[i] = (uintptr_t)data[m];
-		cache_put(cache_line(fdb, w, sigs[m]), keys[i], ask->versions[i], values[i]);
+		answers[i] = value_answer(value);
+		cache_put(w, ask->lines[i], ask->ways[i], value);
 		found |= UINT32_C(1) << i;
 	}
 	return found;
@@ -102,19 +185,23 @@ table_get(const struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *ke
 
 /* Three passes, so that the memory of all keys is on its way while the first is waited for. */
 static uint32_t
-resolve(struct fdb *fdb, const struct fdb_worker *w, const fdb_key_t *keys, uint32_t n,
-	struct ask *ask, uint32_t *values)
+resolve(const struct fdb *fdb, struct fdb_worker *w, const fdb_key_t *keys, uint32_t n,
+	struct ask *ask, uint32_t *answers)
 {
 	uint32_t found;
 
+	changes_check(fdb, w);
 	ask->n_missed = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		ask->hashes[i] = key_hash(fdb, keys[i]);
-		rte_prefetch0(cache_line(fdb, w, ask->hashes[i]));
+		const uint64_t place = key_place(fdb, keys[i]);
+
+		ask->ways[i] = place_way(fdb, place);
+		ask->lines[i] = &w->lines[place_line(fdb, place)];
+		rte_prefetch0(ask->lines[i]);
 	}
-	found = cache_get(fdb, w, keys, n, ask, values);
-	if (ask->n_missed > 0)
-		found |= table_get(fdb, w, keys, ask, values);
+	found = cache_get(keys, n, ask, answers);
+	if (unlikely(ask->n_missed > 0))
+		found |= table_get(fdb, w, keys, ask, answers);
 	return found;
 }
 
@@ -124,16 +211,30 @@ fdb_find(struct fdb *fdb, uint32_t worker, const fdb_key_t *keys, uint32_t n,
 {
 	struct ask ask;
 
-	/* The first member stands in the lowest bits, as in value_pack(). */
+	/* The first member stands in the lowest bits, as in an answer. */
 	return resolve(fdb, &fdb->workers[worker], keys, n, &ask, (uint32_t *)hits);
 }
 
-/* Read first: a store would take the line from control and from nobody's need. */
-static void
-seen_mark(struct fdb_worker *w, uint32_t slot, uint32_t now)
+/*
+ * Keeps the entry alive that the cache has for a way: it was just found or put there.  Read first: a
+ * store would take the line from control and from nobody's need.
+ *
+ * @return  false: it has gone again, others of the burst had no room beside it
+ */
+static bool
+seen_mark(struct fdb_worker *w, const struct fdb_line *line, uint64_t way, uint32_t now)
 {
-	if (atomic_load_explicit(&w->seen[slot], memory_order_relaxed) != now)
-		atomic_store_explicit(&w->seen[slot], now, memory_order_relaxed);
+	_Atomic uint32_t *seen;
+	uint32_t i = 0;
+
+	while (i < CACHE_WAYS && !way_same(line->ways[i], way))
+		i++;
+	if (unlikely(i == CACHE_WAYS))
+		return false;
+	seen = &w->seen[w->slots[line - w->lines].slots[i]];
+	if (atomic_load_explicit(seen, memory_order_relaxed) != now)
+		atomic_store_explicit(seen, now, memory_order_relaxed);
+	return true;
 }
 
 static bool
@@ -159,13 +260,13 @@ just_reported(const struct fdb *fdb, const struct fdb_report *said, const struct
 
 /* An event that is lost is not remembered: the next frame repeats it. */
 static void
-report(struct fdb *fdb, struct fdb_worker *w, uint16_t port, fdb_key_t key, uint32_t hash)
+report(struct fdb *fdb, struct fdb_worker *w, uint16_t port, fdb_key_t key)
 {
-	struct fdb_report *said = &w->reports[hash & (REPORTS_LEN - 1)];
+	struct fdb_report *said = &w->reports[key_hash(fdb, key) & (REPORTS_LEN - 1)];
 	const struct fdb_report now = {
 		.key = key,
 		.tsc = rte_rdtsc(),
-		.version = atomic_load_explicit(key_version(fdb, hash), memory_order_relaxed),
+		.version = atomic_load_explicit(key_version(fdb, key), memory_order_relaxed),
 		.port = port,
 	};
 	struct event ev = { .kind = EVENT_FDB_SEEN, .port = port, .key = key };
@@ -199,15 +300,16 @@ fdb_seen_burst(struct fdb *fdb, uint32_t worker, uint16_t port, const fdb_key_t 
 	const uint32_t now = fdb_now(fdb);
 	struct ask ask;
 	fdb_key_t runs[FDB_BURST];
-	uint32_t values[FDB_BURST];
+	uint32_t answers[FDB_BURST];
 	const uint32_t n_runs = runs_merge(keys, n, runs);
-	const uint32_t found = resolve(fdb, w, runs, n_runs, &ask, values);
+	const uint32_t found = resolve(fdb, w, runs, n_runs, &ask, answers);
 
 	for (uint32_t i = 0; i < n_runs; i++) {
-		if ((found >> i & 1) == 1 && value_port(values[i]) == port)
-			seen_mark(w, value_slot(values[i]), now);
-		else
-			report(fdb, w, port, runs[i], ask.hashes[i]);
+		const bool here = (found >> i & 1) == 1 &&
+				  (answers[i] & (FDB_PORTS_MAX - 1)) == port;
+
+		if (!here || !seen_mark(w, ask.lines[i], ask.ways[i], now))
+			report(fdb, w, port, runs[i]);
 	}
 }
 

@@ -181,6 +181,32 @@ test_vlan(void)
 	assert(find(0, key_of(1)) == -ENOENT && find(0, tagged) == 2);
 }
 
+#define MANY 4000
+
+/* Sets of a worker's cache overflow here: what gives way keeps its answer and its slot, or goes. */
+static void
+test_many(void)
+{
+	struct fdb_entry e;
+	uint32_t iter = 0;
+
+	for (uint32_t i = 0; i < MANY; i++)
+		assert(fdb_learn(fdb, key_of(i), i % 7) == 0);
+	for (uint32_t i = 0; i < 2 * MANY; i++)
+		assert(find(0, key_of(i % MANY)) == (int)(i % MANY % 7));
+	tick(5);
+	for (uint32_t i = 0; i < MANY; i++)
+		assert(see(0, i % 7, key_of(i)) == 0);
+	while (fdb_next(fdb, &iter, &e) == 0)
+		assert(e.idle_s == 0);
+	for (uint32_t i = 0; i < MANY; i += 3)
+		assert(see(0, 7, key_of(i)) == 1);
+	for (uint32_t i = 1; i < MANY; i += 3)
+		assert(fdb_del(fdb, key_of(i)) == 0);
+	for (uint32_t i = 0; i < MANY; i++)
+		assert(find(0, key_of(i)) == (i % 3 == 0 ? 7 : i % 3 == 1 ? -ENOENT : (int)(i % 7)));
+}
+
 static const struct {
 	const char *story;
 	struct fdb_opts opts;
@@ -196,6 +222,7 @@ static const struct {
 	{ "flush of a port and of all", { 0 }, test_flush },
 	{ "a port goes with all that is known and reported of it", { 0 }, test_port_del },
 	{ "one address in two VLANs", { 0 }, test_vlan },
+	{ "a full table", { .capacity = MANY, .age_s = 10, .reports_per_s = MANY }, test_many },
 };
 
 int
