@@ -22,7 +22,7 @@
 #define FDB_CAPACITY_MAX (1u << SLOT_BITS)
 
 _Static_assert(FDB_PORTS_MAX == 1u << PORT_BITS, "a port number fills its bits");
-_Static_assert(sizeof(struct fdb_hit) == sizeof(uint32_t), "an answer is a part of the table's value");
+_Static_assert(sizeof(struct fdb_hit) == sizeof(uint32_t), "an answer is part of a value");
 
 /*
  * Addresses are spread over this many groups, each with a version that a move or a deletion steps:

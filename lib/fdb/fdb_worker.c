@@ -216,8 +216,8 @@ fdb_find(struct fdb *fdb, uint32_t worker, const fdb_key_t *keys, uint32_t n,
 }
 
 /*
- * Keeps the entry alive that the cache has for a way: it was just found or put there.  Read first: a
- * store would take the line from control and from nobody's need.
+ * Keeps the entry alive that the cache has for a way: it was just found or put there.  Read first:
+ * a store would take the line from control and from nobody's need.
  *
  * @return  false: it has gone again, others of the burst had no room beside it
  */
