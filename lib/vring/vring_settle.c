@@ -90,20 +90,31 @@ consumed(const struct vring *r, uint32_t slot, uint32_t n)
 	return run > 1 || !r->indirect ? RIGHT : WRONG;
 }
 
-/* Whether what the driver has written agrees with a position. */
+/*
+ * Whether what the driver has written agrees with a position.
+ *
+ * A driver that posts a batch flags its first slot last: that one may still be missing, and those
+ * behind it are there.  In a ring of two this looks like a batch that a back-end held back.
+ */
 static enum verdict
 judge(const struct vring *r, uint16_t slot, bool wrap)
 {
-	uint16_t start = slot;
-	uint32_t n_posted = 0;
+	const uint16_t start = slot;
+	uint32_t n_posted = 0, gap = r->size > 2 ? 1 : 0;
 
 	for (uint32_t k = 0; k < r->size; k++) {
 		uint16_t flags = flags_at(r, slot);
 
-		if (n_posted == k && packed_available(flags, wrap))
-			n_posted++;
-		else if (used_looking(flags) && ((flags & DESC_AVAIL) != 0) == wrap)
-			return WRONG; /* available ones are being posted just now */
+		if (packed_available(flags, wrap)) {
+			if (k > n_posted + gap)
+				return WRONG;
+			gap -= k - n_posted;
+			n_posted = k + 1;
+		} else if (((flags & DESC_AVAIL) != 0) == wrap) {
+			return WRONG;
+		} else if (k == n_posted && !used_looking(flags)) {
+			gap = 0; /* nobody has given that one back, so nobody posts it */
+		}
 		packed_advance(r, &slot, &wrap, 1);
 	}
 	return consumed(r, start, r->size - n_posted);
