@@ -124,7 +124,7 @@ harvested(struct book *b)
 	TRY(storm(b->c));
 	TRY(log_begin(b));
 	b->harvest.witness = true;
-	b->harvest.pause_us = PAUSE_US;
+	b->harvest.pause_us = conform_random(b->c, 2) * PAUSE_US;
 	NEED(b->c, vmm_harvest_start(&b->harvest) == 0);
 	for (int i = 0; i < 3 * ROUNDS; i++)
 		TRY(storm(b->c));
