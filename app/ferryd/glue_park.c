@@ -96,10 +96,9 @@ address_moving(void *arg, fdb_key_t key, uint16_t from, uint16_t to)
 	/* what came from one of our ports has left nothing with a peer */
 	if (later)
 		park_admitted(d->parks, to);
-	if (later)
-		return true;
-	migrations_heard(d->migrations, from, to);
-	return false;
+	else
+		migrations_heard(d->migrations, from, to);
+	return later;
 }
 
 void

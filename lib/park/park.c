@@ -225,14 +225,20 @@ park_forget(struct park_set *ps, uint16_t port)
 	pthread_mutex_unlock(&ps->lock);
 }
 
-/* Who sleeps has frames to give away. */
+/* Who sleeps has frames to give away, or to drop. */
+static void
+publish_and_wake(struct park_set *ps)
+{
+	park_publish(ps);
+	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
+		cross_wake(ps->cross, w);
+}
+
 void
 park_release(struct park_set *ps, struct park *p, uint16_t heir)
 {
 	park_phase_set(p, PARK_RELEASING, heir);
-	park_publish(ps);
-	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
-		cross_wake(ps->cross, w);
+	publish_and_wake(ps);
 	moment_send(ps->cross, p->live.port, MOMENT_RELEASED, heir);
 }
 
@@ -281,13 +287,19 @@ park_return(struct park_set *ps, uint16_t port)
 	pthread_mutex_unlock(&ps->lock);
 }
 
+static bool
+in_use(const struct park *p)
+{
+	return p != NULL && p->live.phase != PARK_READY;
+}
+
 bool
 park_active(struct park_set *ps, uint16_t port)
 {
 	bool active;
 
 	pthread_mutex_lock(&ps->lock);
-	active = ps->parks[port] != NULL && ps->parks[port]->live.phase != PARK_READY;
+	active = in_use(ps->parks[port]);
 	pthread_mutex_unlock(&ps->lock);
 	return active;
 }
@@ -312,8 +324,10 @@ park_any(struct park_set *ps)
 {
 	bool any = false;
 
+	pthread_mutex_lock(&ps->lock);
 	for (uint32_t i = 0; i < PARK_PORTS_MAX && !any; i++)
-		any = park_active(ps, (uint16_t)i);
+		any = in_use(ps->parks[i]);
+	pthread_mutex_unlock(&ps->lock);
 	return any;
 }
 
@@ -393,9 +407,7 @@ timed_out(struct park_set *ps, struct park *p)
 	LOG_RL(WARNING, "port %u: its guest was nowhere to be seen for %u ms, what was parked for it "
 	       "is dropped", p->live.port, ps->opts.timeout_ms);
 	park_phase_set(p, PARK_DROPPING, p->live.heir);
-	park_publish(ps);
-	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
-		cross_wake(ps->cross, w);
+	publish_and_wake(ps);
 	moment_send(ps->cross, p->live.port, MOMENT_DROPPED, 0);
 }
 
