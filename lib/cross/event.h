@@ -26,6 +26,7 @@ enum event_kind {
 	EVENT_MOMENT, /**< something of a migration has happened to a port (moment.h) */
 	EVENT_PARK,   /**< frames are kept for a guest on its way: control looks after them */
 	EVENT_ANNOUNCE, /**< a front-end has its guest's address announced */
+	EVENT_DEVICE_FAILED, /**< a vDPA device is of no use any more (vdpadev_failed() says why) */
 	EVENT_KINDS
 };
 

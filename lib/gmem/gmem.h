@@ -35,6 +35,9 @@ struct gmem_region {
 	uint64_t size;
 	uint64_t uva;
 	uint8_t *host;
+	/** What is mapped, for devices that map it too; the mapping's owner's.  -1: not known. */
+	int fd;
+	uint64_t fd_offset;  /**< of the region's first byte */
 };
 
 struct gmem {

@@ -219,6 +219,9 @@ table_take(struct session *s, const struct rte_vhost_memory *t)
 			.size = t->regions[i].size,
 			.uva = t->regions[i].guest_user_addr,
 			.host = (uint8_t *)(uintptr_t)t->regions[i].host_user_addr,
+			.fd = t->regions[i].fd,
+			.fd_offset = t->regions[i].host_user_addr -
+				     (uintptr_t)t->regions[i].mmap_addr,
 		};
 	rc = gmem_create(regions, t->nregions, s->opts.port, &s->mem);
 	if (rc < 0)

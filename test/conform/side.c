@@ -16,6 +16,7 @@ mem_make(struct side *s)
 		regions[i] = (struct gmem_region){
 			.gpa = m->regions[i].gpa, .size = m->regions[i].size,
 			.uva = (uintptr_t)m->regions[i].host, .host = m->regions[i].host,
+			.fd = m->regions[i].fd, .fd_offset = m->regions[i].offset,
 		};
 	rc = gmem_create(regions, m->n_regions, s->port, &s->mem);
 	return rc < 0 ? rc : gmem_guard(s->mem);
