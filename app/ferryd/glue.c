@@ -246,6 +246,7 @@ on_second(void *arg)
 {
 	struct ferryd *d = arg;
 
+	log_tick();
 	lost_changes_find(d);
 	glue_park_look(d);
 	peer_moves_look(d->peers);

@@ -311,6 +311,7 @@ main(int argc, char **argv)
 	int status = 2;
 
 	dirty_fault_init();
+	log_open(NULL);
 	switch (options_parse(argc, argv, &d.opts)) {
 	case OPTIONS_DONE:
 		status = EXIT_SUCCESS;

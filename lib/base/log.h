@@ -4,10 +4,13 @@
 
 /**
  * @file
- * Log lines, on DPDK's log with one type per library ("ferry.fdb").
+ * Log lines, on DPDK's log with one type per library ("ferry.fdb").  Lines of DPDK's own libraries
+ * go the same way; what they say again and again is told as a number
+ * ("N similar lines were suppressed").
  *
- * Life     a type is registered before main(); the stream is opened by log_open().
- * Threads  any but a worker: the datapath counts and does not log.
+ * Life     a type is registered before main(); log_open() once, and again to go elsewhere.
+ * Threads  any but a worker: the datapath counts and does not log.  Nobody waits for whoever reads
+ *          the lines: those that are not taken at once are lost, and counted.
  * Source   rte_log.h
  */
 
@@ -31,44 +34,33 @@
 #define LOG(level, fmt, ...) \
 	rte_log(RTE_LOG_##level, log_type(), "ferry: " fmt "\n", ##__VA_ARGS__)
 
-/** How many lines a second one place may write when a peer can trigger it. */
-#define LOG_RL_PER_S 5
-
-struct log_rl {
-	_Atomic uint64_t second;
-	_Atomic uint32_t lines;
-};
-
-/**
- * Decides whether a rate-limited place may write now.
- *
- * @param rl  the state of this place
- * @return    false: this second is used up
- */
-bool log_rl_pass(struct log_rl *rl);
-
 /** Like LOG(), for what a stranger can trigger as often as it likes. */
-#define LOG_RL(level, fmt, ...) do { \
-	static struct log_rl log_rl_here; \
-	if (log_rl_pass(&log_rl_here)) \
-		LOG(level, fmt, ##__VA_ARGS__); \
-} while (0)
+#define LOG_RL(level, fmt, ...) \
+	log_rl(RTE_LOG_##level, log_type(), "ferry: " fmt "\n", ##__VA_ARGS__)
+
+/** What LOG_RL() calls: a line of which log_limit.h decides. */
+__attribute__((format(printf, 3, 4)))
+void log_rl(uint32_t level, int type, const char *fmt, ...);
 
 /**
- * Sends all lines to a file from now on, in place of stderr.  Called again with the same path
- * it reopens, which is what a log rotation wants.
+ * Sends all lines to a file or to stderr from now on.  Called again with the same path it reopens,
+ * which is what a log rotation wants.
  *
- * @param path  file to append to; NULL: back to stderr
- * @return      0; -errno of open(), the stream stays what it was
+ * @param path  file to append to; NULL: stderr
+ * @return      0; -errno of open(), lines go where they went
+ * @role        control
  */
 int log_open(const char *path);
 
+/** Tells of lines that were suppressed or lost; about once a second.  @role control */
+void log_tick(void);
+
 /**
- * Sets the level of all types that match a glob.
+ * Sets the level of all types that match a glob; that none does is no error.
  *
  * @param pattern  "ferry.*", "lib.vhost.config"
  * @param level    "emerg" .. "debug", as rte_log spells them
- * @return         0; -EINVAL: no such level; -ENOENT: nothing matches
+ * @return         0; -EINVAL: no such level
  */
 int log_set(const char *pattern, const char *level);
 
