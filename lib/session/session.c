@@ -47,6 +47,7 @@ library_prepare(void)
 {
 	library_log_lower();
 	session_recv_check();
+	session_accept_check();
 }
 
 static uint64_t

@@ -245,6 +245,21 @@ session_connect(struct session *s, int vid)
 	return 0;
 }
 
+/* Whether a connection that the library is about to accept on a path would be refused. */
+bool
+session_conn_unwelcome(const char *path)
+{
+	struct session *s = session_map_path(path);
+	bool unwelcome;
+
+	if (s == NULL || s->opts.client)
+		return false;
+	pthread_mutex_lock(s->opts.lock);
+	unwelcome = connect_check(s) < 0;
+	pthread_mutex_unlock(s->opts.lock);
+	return unwelcome;
+}
+
 static int
 on_new_connection(int vid)
 {

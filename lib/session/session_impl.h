@@ -16,6 +16,7 @@
  *   session_run.c   quiesce, run, state
  *   session_fd.c    descriptors that came with a message
  *   session_recv.c  descriptors that the library would forget
+ *   session_accept.c  front-ends that the library need not see
  *
  * Everything in struct session is written with opts.lock held, except its list entry.
  */
@@ -112,11 +113,17 @@ extern const struct rte_vhost_device_ops session_device_ops;
 void session_disconnect(struct session *s);
 bool session_conn_stalled(const struct session *s);
 void session_conn_end(const struct session *s);
+bool session_conn_unwelcome(const char *path);
 
 /* recv */
 
 /* Warns when the library's reads do not pass through here. */
 void session_recv_check(void);
+
+/* accept */
+
+/* Warns when the library's connections do not pass through here. */
+void session_accept_check(void);
 
 /* hook */
 
