@@ -198,4 +198,13 @@ bus_close(struct bus *bus)
  */
 int bus_user_open(const char *path, const char *name, struct bus **out);
 
+/**
+ * Takes a PCI function from the kernel's VFIO, into a container of its own.
+ *
+ * @param addr  "DDDD:BB:DD.F", lives as long as the bus
+ * @return      0; -ENOTSUP: there is no IOMMU for it; -EBUSY: its group is not free; -ENODEV: it
+ *              is not on VFIO; -ENOMEM; a line in the log says what to do
+ */
+int bus_vfio_open(const char *addr, struct bus **out);
+
 #endif
