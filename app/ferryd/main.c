@@ -3,6 +3,7 @@
 #include "dirty_fault.h"
 #include "gmem.h"
 #include "log.h"
+#include "vdpadev.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,6 +51,12 @@ static int
 guard_init(struct ferryd *d)
 {
 	return gmem_guard_init();
+}
+
+static int
+vdpa_init(struct ferryd *d)
+{
+	return vdpadev_init();
 }
 
 static int
@@ -242,6 +249,7 @@ static const struct module modules[] = {
 	{ "descriptors", false, descriptors_init, NULL },
 	{ "eal",        true,  eal_init,     eal_fini },
 	{ "guard",      false, guard_init,   NULL },
+	{ "vdpadev",    true,  vdpa_init,    NULL },
 	{ "loop",       false, loop_init,    loop_fini },
 	{ "cross",      false, cross_init,   cross_fini },
 	{ "swdev",      false, swdev_init,   swdev_fini },
