@@ -2,15 +2,16 @@
 #include "cross_impl.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Past so many yields the worker that is waited for is not running at all. */
-#define YIELDS_BEFORE_NAP 64
-#define NAP_NS            20000
+/* A turn is often over within these; past them whoever shares the processor is let on. */
+#define PAUSES      100
+#define NAP_MIN_NS  10000
+#define NAP_MAX_NS  320000
 
 int
 cross_ring_create(uint32_t elem_size, uint32_t slots, struct rte_ring **out)
@@ -148,19 +149,39 @@ cross_wakefd(const struct cross *x, uint32_t worker)
 	return x->workers[worker].wakefd;
 }
 
+/*
+ * A nap is as long as it says only without the slack of 50 us that a thread's timers have.  Where
+ * the worker shares this processor each one takes it away for a moment, so they become longer.
+ */
+static void
+naps(struct cross *x, uint64_t token)
+{
+	struct timespec nap = { .tv_nsec = NAP_MIN_NS };
+	int slack = prctl(PR_GET_TIMERSLACK);
+
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	while (rte_rcu_qsbr_check(x->qsbr, token, false) == 0) {
+		nanosleep(&nap, NULL);
+		nap.tv_nsec = RTE_MIN(2 * nap.tv_nsec, NAP_MAX_NS);
+	}
+	prctl(PR_SET_TIMERSLACK, (unsigned long)slack);
+}
+
+/*
+ * No yield: whoever is let on by it keeps the processor to the end of its slice, a tick and more,
+ * if it does not sleep.
+ */
 void
 cross_wait(struct cross *x)
 {
-	const struct timespec nap = { .tv_nsec = NAP_NS };
 	uint64_t token = rte_rcu_qsbr_start(x->qsbr);
-	uint32_t yields = 0;
 
-	while (rte_rcu_qsbr_check(x->qsbr, token, false) == 0) {
-		if (yields++ < YIELDS_BEFORE_NAP)
-			sched_yield();
-		else
-			nanosleep(&nap, NULL);
+	for (uint32_t i = 0; i < PAUSES; i++) {
+		if (rte_rcu_qsbr_check(x->qsbr, token, false) != 0)
+			return;
+		rte_pause();
 	}
+	naps(x, token);
 }
 
 void

@@ -57,7 +57,8 @@ int cross_wakefd(const struct cross *x, uint32_t worker);
  * before the call is seen by nobody after it.
  *
  * @role  any but a worker; may hold a port's mutex
- * @cost  at most one turn of the slowest worker, yielding
+ * @cost  at most one turn of the slowest worker and as long again; asleep, but for some
+ *        microseconds
  */
 void cross_wait(struct cross *x);
 

@@ -31,5 +31,7 @@ struct worker_set {
 
 /* The body of a worker's thread. */
 void *worker_loop(void *arg);
+/* Lets others on this thread's processor in before a tick. */
+void worker_slice_set(void);
 
 #endif

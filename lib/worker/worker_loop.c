@@ -112,6 +112,7 @@ worker_loop(void *arg)
 
 	/* For the caches of mempools; without an lcore id they work, only slower. */
 	rte_thread_register();
+	worker_slice_set();
 	idle_init(&w->idle, &opts, last);
 	cross_online(w->set->cross, w->index);
 	while (!atomic_load_explicit(&w->set->ending, memory_order_relaxed))
