@@ -15,6 +15,8 @@
  * The order of writes towards the guest, with a log:
  *   payload (the device), used elements, fence, marks of both, index or first flags, fence, its
  *   mark, then the look at the driver's event area.
+ * Of a buffer the bytes are marked that the device says it wrote: what it may have written behind
+ * them (2.7.8.2) means nothing to the guest.
  *
  * A ring that is bad takes nothing more; what its device holds is still completed, so that chains
  * before the bad one are served.  The device is a stranger, too: an id, a length or an index that
