@@ -39,33 +39,17 @@ def memory(story, name, huge):
     return ["--no-huge", "-m", "256", "--no-shconf", f"--file-prefix={prefix}"]
 
 
-class Testpmd(Process):
-    """One testpmd with one virtio-user device, and its command line."""
+class Pmd(Process):
+    """A testpmd and its command line."""
 
-    def __init__(
-        self,
-        story,
-        name,
-        path,
-        mac,
-        *,
-        server=False,
-        packed=False,
-        queues=1,
-        huge=True,
-        arguments=(),
-    ):
+    def __init__(self, story, name, eal, arguments):
         program = shutil.which("dpdk-testpmd")
         if program is None:
             raise Failure("dpdk-testpmd is not installed (package dpdk-dev)")
-        vdev = f"net_virtio_user0,path={path},mac={mac},queues={queues}"
-        vdev += f",server={int(server)},packed_vq={int(packed)}"
         reader, self.stdin_fd = os.pipe()
         argv = [
-            *("stdbuf", "-oL", program, *memory(story, name, huge), "--iova-mode=va"),
-            *("--no-pci", "--no-telemetry", "--vdev", vdev),
-            *("--", "-i", "--total-num-mbufs=8192", "--no-mlockall"),
-            *(f"--rxq={queues}", f"--txq={queues}", *arguments),
+            *("stdbuf", "-oL", program, *eal, "--no-telemetry"),
+            *("--", "-i", "--no-mlockall", *arguments),
         ]
         super().__init__(name, argv, story.log_path(name), stdin=reader)
         os.close(reader)
@@ -87,11 +71,45 @@ class Testpmd(Process):
             alive=[self],
         )
 
-    def stats(self):
-        """Frames and bytes of the device."""
-        match = self.command("show port stats 0", r"(?s)NIC statistics for port 0.*?Tx-pps.*?####")
+    def stats(self, port=0):
+        """Frames and bytes of a device."""
+        match = self.command(
+            f"show port stats {port}", rf"(?s)NIC statistics for port {port}.*?Tx-pps.*?####"
+        )
         return {name: int(re.search(text, match[0])[1]) for name, text in STATISTICS.items()}
 
     def quit(self):
         os.write(self.stdin_fd, b"quit\n")
         return self.wait(15)
+
+
+class Testpmd(Pmd):
+    """One testpmd with one virtio-user device."""
+
+    def __init__(
+        self,
+        story,
+        name,
+        path,
+        mac,
+        *,
+        server=False,
+        packed=False,
+        queues=1,
+        huge=True,
+        arguments=(),
+    ):
+        vdev = f"net_virtio_user0,path={path},mac={mac},queues={queues}"
+        vdev += f",server={int(server)},packed_vq={int(packed)}"
+        eal = [*memory(story, name, huge), "--iova-mode=va", "--no-pci", "--vdev", vdev]
+        rings = (f"--rxq={queues}", f"--txq={queues}")
+        super().__init__(story, name, eal, ("--total-num-mbufs=8192", *rings, *arguments))
+
+
+class DriverPmd(Pmd):
+    """A testpmd with DPDK's own driver on PCI devices behind VFIO."""
+
+    def __init__(self, story, name, *addresses, arguments=()):
+        allowed = [word for address in addresses for word in ("-a", address)]
+        eal = ["--in-memory", "-m", "40", *allowed]
+        super().__init__(story, name, eal, ("--total-num-mbufs=4096", *arguments))
