@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vdpa_shadow_walk.h"
+#include "vdpa_shadow_test.h"
 
 #include "check.h"
+#include "vdpa_shadow_walk.h"
 
 #include <stdlib.h>
 
@@ -67,6 +68,9 @@ main(int argc, char **argv)
 	const uint32_t seed = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 1;
 
 	printf("vdpa_shadow: seed %u\n", seed);
+	test_bad();
+	test_events();
+	test_device();
 	walks_run(seed);
 	return check_done("vdpa_shadow");
 }
