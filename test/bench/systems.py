@@ -192,8 +192,22 @@ class Generator:
         self.popen.stdin.flush()
         return self.answer()
 
+    def log(self, pair, on):
+        """Has the writes into this pair's guests logged, or no longer."""
+        self.popen.stdin.write(f"log {pair} {int(on)}\n")
+        self.popen.stdin.flush()
+        return self.answer()
+
     def close(self):
         if self.popen.poll() is None:
             self.popen.stdin.write("quit\n")
             self.popen.stdin.close()
         self.popen.wait(10)
+
+
+class LoggingGenerator(Generator):
+    """One pair of guests that is two: 0 with its writes logged, 1 without."""
+
+    def slice(self, pair, ms, addresses=0):
+        self.log(0, pair == 0)
+        return super().slice(0, ms, addresses)

@@ -17,6 +17,7 @@
 #define PAIRS_MAX 8
 #define BURST 64
 #define DRAIN_US 3000
+#define HARVEST_US 100000       /* QEMU's migration looks at the log about so often */
 
 /* One direction of one pair of guests. */
 struct gen_way {
@@ -31,6 +32,8 @@ struct gen_way {
 struct gen_pair {
 	struct vmm_guest *guests[2];
 	struct gen_way ways[2];
+	struct vmm_log *logs[2];
+	int64_t harvested_us;
 	pid_t pid;              /* of the switch; 0: not to be stopped */
 };
 
@@ -106,6 +109,38 @@ way_turn(struct gen_way *w, bool send)
 	return n;
 }
 
+/* Takes all bits, so that pages are marked again. */
+static void
+log_take(const struct vmm_log *log)
+{
+	for (uint64_t i = 0; i < log->n_words; i++)
+		if (__atomic_load_n(&log->words[i], __ATOMIC_RELAXED) != 0)
+			__atomic_exchange_n(&log->words[i], 0, __ATOMIC_ACQ_REL);
+}
+
+static void
+logs_harvest(struct gen_pair *p, int64_t now)
+{
+	if (p->logs[0] == NULL || now - p->harvested_us < HARVEST_US)
+		return;
+	for (unsigned int i = 0; i < 2; i++)
+		log_take(p->logs[i]);
+	p->harvested_us = now;
+}
+
+static int
+guest_log_set(struct gen_pair *p, unsigned int i, bool on)
+{
+	struct vmm_guest *g = p->guests[i];
+	int rc = 0;
+
+	if (p->logs[i] == NULL)
+		rc = vmm_log_create(&p->logs[i], vmm_log_size(g->mem), true);
+	if (rc == 0)
+		rc = on ? vmm_guest_log_on(g, p->logs[i], false) : vmm_guest_log_off(g);
+	return rc;
+}
+
 /* Sends for `us`, then lets what is under way arrive.  Frames count only while it sends. */
 static int64_t
 pair_slice(struct gen_pair *p, unsigned int n_ways, int64_t us, uint64_t frames[2])
@@ -118,6 +153,7 @@ pair_slice(struct gen_pair *p, unsigned int n_ways, int64_t us, uint64_t frames[
 			for (unsigned int i = 0; i < n_ways; i++)
 				bufs[i] += way_turn(&p->ways[i], true);
 		now = cmd_now_us();
+		logs_harvest(p, now);
 	}
 	for (quiet = now; cmd_now_us() - quiet < DRAIN_US;)
 		for (unsigned int i = 0; i < 2; i++)
@@ -171,27 +207,53 @@ slices_run(struct gen *gen, const struct cmd *cmd)
 	printf("]}\n");
 }
 
-/* "run PAIR MS [N]": one slice, to N drawn addresses; answered by one line.  The caller looks at the
- * switches in between. */
+/* "log PAIR 0|1": both guests' writes are logged, or not. */
+static int
+command_log(struct gen *gen, const char *line)
+{
+	unsigned int pair, on;
+	int rc = 0;
+
+	if (sscanf(line, "log %u %u", &pair, &on) < 2 || pair >= gen->n_pairs)
+		return -EINVAL;
+	for (unsigned int i = 0; i < 2 && rc == 0; i++)
+		rc = guest_log_set(&gen->pairs[pair], i, on != 0);
+	if (rc == 0)
+		printf("{\"pair\": %u, \"log\": %u}\n", pair, on);
+	return rc;
+}
+
+/* "run PAIR MS [N]": one slice, to N drawn addresses. */
+static int
+command_run(struct gen *gen, const struct cmd *cmd, const char *line)
+{
+	unsigned int pair, ms, n_addresses = 0;
+
+	if (sscanf(line, "run %u %u %u", &pair, &ms, &n_addresses) < 2 || pair >= gen->n_pairs)
+		return -EINVAL;
+	for (unsigned int i = 0; i < 2; i++)
+		gen->pairs[pair].ways[i].n_addresses = n_addresses;
+	slice_print(gen, cmd, pair, ms * 1000LL);
+	putchar('\n');
+	return 0;
+}
+
+/* Each is answered by one line.  The caller looks at the switches in between. */
 static int
 commands_run(struct gen *gen, const struct cmd *cmd)
 {
 	char line[64];
-	unsigned int pair, ms, n_addresses;
+	int rc;
 
 	printf("{\"ready\": %u}\n", gen->n_pairs);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL && strcmp(line, "quit\n") != 0) {
-		n_addresses = 0;
-		if (sscanf(line, "run %u %u %u", &pair, &ms, &n_addresses) < 2 ||
-		    pair >= gen->n_pairs) {
-			fprintf(stderr, "vmm: expected run PAIR MS [N] or quit: %s", line);
-			return -EINVAL;
+		rc = line[0] == 'l' ? command_log(gen, line) : command_run(gen, cmd, line);
+		if (rc < 0) {
+			fprintf(stderr, "vmm: %s: expected run PAIR MS [N], log PAIR 0|1 or quit: %s",
+				strerror(-rc), line);
+			return rc;
 		}
-		for (unsigned int i = 0; i < 2; i++)
-			gen->pairs[pair].ways[i].n_addresses = n_addresses;
-		slice_print(gen, cmd, pair, ms * 1000LL);
-		putchar('\n');
 		fflush(stdout);
 	}
 	return 0;
@@ -243,6 +305,7 @@ pair_close(struct gen_pair *p)
 		fast_fini(&p->ways[i].tx);
 		fast_fini(&p->ways[i].rx);
 		vmm_guest_destroy(p->guests[i]);
+		vmm_log_destroy(p->logs[i]);
 	}
 }
 
