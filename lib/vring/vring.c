@@ -213,7 +213,7 @@ vring_put_burst(struct vring *r, const struct vring_chain *c, uint32_t n)
 		packed_put(r, c, n);
 	else
 		split_put(r, c, n);
-	if (unlikely(log != NULL))
+	if (unlikely(log != NULL) && n > 0)
 		vring_log_put(r, log, c, n, slot);
 }
 

@@ -18,6 +18,38 @@ mark(struct vring *r, const struct dirty *log, gpa_t gpa, uint64_t len)
 	stats_add(&r->pages, dirty_mark(log, gpa, len));
 }
 
+/* Pages of one word, on their way into the log. */
+struct gathered {
+	uint64_t word;
+	uint64_t bits;
+	uint64_t fresh;
+};
+
+static inline void
+gathered_mark(struct gathered *m, const struct dirty *log)
+{
+	if (m->bits != 0)
+		m->fresh += dirty_word_mark(&log->words[m->word], m->bits);
+	m->bits = 0;
+}
+
+/* A chain that is one piece within a page, as most are: buffers of a burst lie side by side. */
+static inline bool
+payload_gather(struct gathered *m, const struct dirty *log, const struct vring_chain *c)
+{
+	const uint64_t gpa = c->segs[0].gpa.v, page = gpa >> DIRTY_PAGE_SHIFT;
+
+	if (unlikely(c->used > c->segs[0].len) || unlikely(page >= log->n_pages) ||
+	    (gpa + c->used - 1) >> DIRTY_PAGE_SHIFT != page)
+		return false;
+	if (page / 64 != m->word) {
+		gathered_mark(m, log);
+		m->word = page / 64;
+	}
+	m->bits |= 1ULL << page % 64;
+	return true;
+}
+
 static void
 payload_mark(struct vring *r, const struct dirty *log, const struct vring_chain *c)
 {
@@ -31,6 +63,18 @@ payload_mark(struct vring *r, const struct dirty *log, const struct vring_chain 
 	}
 }
 
+static void
+payloads_mark(struct vring *r, const struct dirty *log, const struct vring_chain *c, uint32_t n)
+{
+	struct gathered m = { 0 };
+
+	for (uint32_t i = 0; i < n && !(FAULT(FIRST_CHAIN) && i > 0); i++)
+		if (FAULTS_SEEDED || (c[i].used > 0 && !payload_gather(&m, log, &c[i])))
+			payload_mark(r, log, &c[i]);
+	gathered_mark(&m, log);
+	stats_add(&r->pages, m.fresh);
+}
+
 /* `n` entries of `size` bytes from `slot` on; those behind the end stand at the beginning. */
 static void
 entries_mark(struct vring *r, const struct dirty *log, gpa_t ring, uint32_t size, uint32_t slot,
@@ -39,27 +83,25 @@ entries_mark(struct vring *r, const struct dirty *log, gpa_t ring, uint32_t size
 	uint32_t first = RTE_MIN(n, r->size - slot);
 
 	mark(r, log, (gpa_t){ ring.v + (uint64_t)slot * size }, (uint64_t)first * size);
-	if (!FAULT(USED_WRAP))
+	if (first < n && !FAULT(USED_WRAP))
 		mark(r, log, ring, (uint64_t)(n - first) * size);
 }
 
 static void
-used_mark(struct vring *r, const struct dirty *log, const struct vring_chain *c, uint32_t n,
-	  uint16_t slot)
+used_mark(struct vring *r, const struct dirty *log, uint32_t n, uint16_t slot)
 {
 	const gpa_t used = { r->device_gpa.v + offsetof(struct vring_used, ring) };
-	uint32_t slots = 0;
 
 	if (!r->is_packed) {
 		entries_mark(r, log, FAULT(WRONG_AREA) ? r->driver_gpa : used,
 			     sizeof(struct vring_used_elem), slot & (r->size - 1), n);
 		return;
 	}
-	/* The slots between are not written, but to tell them apart costs more than a page. */
-	for (uint32_t i = 0; i < n; i++)
-		slots += c[i].n_slots;
+	/* To where the ring is now.  The slots between chains are not written, but to tell them apart
+	 * costs more than a page. */
 	entries_mark(r, log, FAULT(WRONG_AREA) ? r->device_gpa : r->desc_gpa,
-		     sizeof(struct vring_packed_desc), slot, slots);
+		     sizeof(struct vring_packed_desc), slot,
+		     r->idx > slot ? r->idx - slot : r->idx + r->size - slot);
 }
 
 /*
@@ -84,10 +126,10 @@ vring_log_put(struct vring *r, const struct dirty *log, const struct vring_chain
 		return;
 	dirty_order();
 	round_count(r, log);
-	for (uint32_t i = 0; i < n && !(FAULT(FIRST_CHAIN) && i > 0); i++)
-		payload_mark(r, log, &c[i]);
+	if (r->writable)
+		payloads_mark(r, log, c, n);
 	if (!FAULT(NO_USED) && !FAULT(EARLY_USED))
-		used_mark(r, log, c, n, slot);
+		used_mark(r, log, n, slot);
 	if (unlikely(dirty_faulted(log)))
 		vring_break(r, VRING_BAD_LOG);
 }
@@ -200,7 +242,7 @@ vring_fault_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 
 	if (log == NULL)
 		return;
-	used_mark(r, log, c, n, r->idx);
+	used_mark(r, log, n, r->idx);
 	pause_long();
 }
 
