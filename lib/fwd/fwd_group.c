@@ -191,7 +191,7 @@ flood_to(struct fwd *f, const struct fwd_group *flood, const struct port_live *t
 		if (g != NULL)
 			fwd_group_add(g, flood->frames[i]);
 		else
-			stats_drop(fwd_lane(f, to), d != DROP_NONE ? d : DROP_NO_RING, 1);
+			stats_drop(fwd_lane(f, to), d != DROP_NONE ? d : DROP_DEAF, 1);
 	}
 	for (uint32_t i = 0; i < f->n_groups; i++) {
 		const struct fwd_group *g = &f->groups[i];

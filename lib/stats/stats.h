@@ -48,6 +48,7 @@
 	X(NO_PORT,   "no_port",    "no other port to send to") \
 	X(DISABLED,  "disabled",   "frame from a ring that the guest has disabled") \
 	X(NO_RING,   "no_ring",    "receiver has no running receive ring") \
+	X(DEAF,      "deaf",       "copy of a flooded frame, and no running receive ring") \
 	X(NO_DESC,   "no_desc",    "receiver offered no buffer") \
 	X(NO_ROOM,   "no_room",    "receiver's buffer is too small for the frame") \
 	X(BUSY,      "busy",       "receive ring or queue was held by another worker") \
