@@ -72,8 +72,8 @@ mem_load(struct mem *m, int vid)
 	return rc;
 }
 
-static void
-unmap(struct mem *m, struct bus *bus)
+void
+mem_unmap(struct mem *m, struct bus *bus)
 {
 	for (uint32_t i = 0; i < m->n_regions; i++) {
 		struct mem_region *r = &m->regions[i];
@@ -96,17 +96,10 @@ mem_map(struct mem *m, struct bus *bus)
 		int rc = bus_dma_map(bus, &dma);
 
 		if (rc < 0) {
-			unmap(m, bus);
+			mem_unmap(m, bus);
 			return rc;
 		}
 		r->mapped = true;
 	}
 	return 0;
-}
-
-void
-mem_clear(struct mem *m, struct bus *bus)
-{
-	unmap(m, bus);
-	m->n_regions = 0;
 }

@@ -9,7 +9,7 @@
  *
  * Life     filled when a device is configured, empty again when it is closed: the application
  *          unmaps the memory after that.
- * Threads  constant between mem_load() and mem_clear(); lookups from any thread
+ * Threads  changed while its device is stopped; lookups from any thread
  * Units    bytes
  * Source   rte_vhost.h
  */
@@ -89,7 +89,7 @@ int mem_load(struct mem *m, int vid);
 /** Lets the device reach all of it.  @return 0; -errno of bus_dma_map(), nothing is mapped then */
 int mem_map(struct mem *m, struct bus *bus);
 
-/** Takes all of it away from the device and forgets the table; idempotent. */
-void mem_clear(struct mem *m, struct bus *bus);
+/** Takes all of it away from the device; idempotent. */
+void mem_unmap(struct mem *m, struct bus *bus);
 
 #endif

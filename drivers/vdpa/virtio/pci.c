@@ -365,10 +365,19 @@ pci_net_config(struct pci *p, struct pci_net_config *out)
 		out->mtu = config_u16(p, offsetof(struct virtio_net_config, mtu));
 }
 
+/* A device that has no room for a vector says so when it is asked (4.1.5.1.2.2). */
+static void
+vector_set(struct pci *p, uint32_t off, uint16_t vector)
+{
+	common_set(p, off, 2, vector);
+	if (vector != VIRTIO_MSI_NO_VECTOR && common(p, off, 2) != vector && p->error == 0)
+		p->error = -ENOSPC;
+}
+
 void
 pci_config_vector(struct pci *p, uint16_t vector)
 {
-	common_set(p, VIRTIO_PCI_COMMON_MSIX, 2, vector);
+	vector_set(p, VIRTIO_PCI_COMMON_MSIX, vector);
 }
 
 /* queues */
@@ -391,7 +400,7 @@ pci_queue_set(struct pci *p, uint16_t queue, const struct pci_queue *q)
 {
 	queue_select(p, queue);
 	common_set(p, VIRTIO_PCI_COMMON_Q_SIZE, 2, q->size);
-	common_set(p, VIRTIO_PCI_COMMON_Q_MSIX, 2, q->vector);
+	vector_set(p, VIRTIO_PCI_COMMON_Q_MSIX, q->vector);
 	pci_write64(p, &p->common, VIRTIO_PCI_COMMON_Q_DESCLO, q->desc);
 	pci_write64(p, &p->common, VIRTIO_PCI_COMMON_Q_AVAILLO, q->driver);
 	pci_write64(p, &p->common, VIRTIO_PCI_COMMON_Q_USEDLO, q->device);
