@@ -191,7 +191,7 @@ device_create(struct rte_device *rte, struct bus *bus, const struct device_args 
 	}
 	if (rc == 0) {
 		why = "its name is taken";
-		d->vdpa = rte_vdpa_register_device(rte, &ops);
+		d->vdpa = rte_vdpa_register_device(rte, &device_ops);
 		rc = d->vdpa != NULL ? 0 : -EEXIST;
 	}
 	if (rc < 0) {
@@ -264,9 +264,11 @@ device_conf(struct device *d, int vid)
 		if (rc < 0)
 			relay_stop(d);
 	}
-	if (rc < 0)
-		rings_store(d);
 	d->configured = rc == 0;
+	if (rc == 0)
+		return 0;
+	rings_store(d);
+	d->notify = false;      /* the caller is told now */
 	return rc;
 }
 

@@ -157,6 +157,32 @@ int device_features_set(struct device *d);
 /** What a guest can be offered. */
 uint64_t device_features(const struct device *d);
 
+/** What a shadow ring's device side uses. */
+uint64_t device_shadow_features(const struct device *d);
+
+/** What the driver accepts, in the mode of the device. */
+uint64_t device_driver_features(const struct device *d);
+
+/** The mode that fits now.  @return MODE_AUTO: the one that is asked for cannot be */
+enum mode device_mode(struct device *d, const char **why);
+
+/* walks over started rings */
+
+static inline struct ring *
+ring_next(struct device *d, uint16_t *i)
+{
+	while (*i < d->n_rings) {
+		struct ring *r = &d->rings[(*i)++];
+
+		if (r->started)
+			return r;
+	}
+	return NULL;
+}
+
+#define EACH_STARTED(d, r) \
+	for (uint16_t each_ = 0; ((r) = ring_next((d), &each_)) != NULL; )
+
 /* start and stop (start.c), with the lock held */
 
 /** Starts the rings where they are.  @return 0; -errno, and the device stands */
@@ -177,8 +203,30 @@ void device_blame(struct device *d, enum failure why);
 /** What a device has done to a shadow ring. */
 enum failure failure_of_fault(enum shadow_fault fault);
 
+/** Marks guest memory on behalf of a ring; NULL: it is not logged. */
+shadow_mark_t device_mark(const struct device *d);
+
+/* control queue (control.c) */
+
+/** Whether more than one pair is to be used. */
+bool device_wants_mq(const struct device *d);
+
+/** Sets the queue up, where there is one.  @return 0; -EINVAL: it is too small */
+int control_start(struct device *d);
+
+/** Says what a device that runs now is to hear.  @return 0; -errno of a command */
+int control_commands(struct device *d);
+
 /** Tells the device how many pairs are enabled. */
 int device_pairs_set(struct device *d);
+
+/* a device on the guest's own rings (direct.c) */
+
+/** Asks a device that tells positions for them, before it forgets them. */
+void direct_positions_take(struct device *d);
+
+/** Begins or ends the device's own log.  @return 0; -errno */
+int direct_log(struct device *d, bool on);
 
 /** Takes over what the device has logged by itself. */
 void device_log_sync(struct device *d);

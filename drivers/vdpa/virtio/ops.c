@@ -256,7 +256,7 @@ reset_stats(struct rte_vdpa_device *vdpa, int qid)
 	return -1;      /* they only grow: who wants a difference subtracts */
 }
 
-struct rte_vdpa_dev_ops ops = {
+struct rte_vdpa_dev_ops device_ops = {
 	.get_queue_num = get_queue_num,
 	.get_features = get_features,
 	.get_protocol_features = get_protocol_features,

@@ -11,6 +11,6 @@
 
 struct rte_vdpa_dev_ops;
 
-extern struct rte_vdpa_dev_ops ops;
+extern struct rte_vdpa_dev_ops device_ops;
 
 #endif

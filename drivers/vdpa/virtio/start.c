@@ -13,103 +13,8 @@
 #include <linux/virtio_ring.h>
 #include <string.h>
 
-#define BIT(n) (1ULL << (n))
-
-/* Features of frames, not of rings: what the guest negotiated is what its device does. */
-#define FRAME_FEATURES \
-	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_MRG_RXBUF) | \
-	 BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | \
-	 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_GUEST_UFO) | \
-	 BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | \
-	 BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_HOST_UFO))
-
-#define RING_FEATURES \
-	(BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
-	 BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER))
-
-/* What a split ring of our own uses, where the device has it. */
-#define SHADOW_FEATURES (BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX))
-
-/* What the driver wants for itself. */
-#define OWN_FEATURES \
-	(BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
-	 BIT(VIRTIO_NET_F_CTRL_RX))
-
-#define MUST_FEATURES (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM))
-
 #define SHADOW_SIZE_MIN 256
 #define IOVA_ALIGN      (2ULL << 20)
-
-uint64_t
-device_features(const struct device *d)
-{
-	uint64_t f = d->pci.features & (FRAME_FEATURES | BIT(VIRTIO_NET_F_MTU));
-	uint64_t ring = RING_FEATURES;
-
-	if (d->args.mode == MODE_DIRECT) {
-		ring &= d->pci.features;
-		if (!device_can(d, QUIRK_POSITIONS))
-			ring &= ~BIT(VIRTIO_F_RING_PACKED);
-	}
-	if (d->n_pairs_max > 1)
-		f |= BIT(VIRTIO_NET_F_MQ);
-	/* Those are between a guest and its front-end. */
-	f |= BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |
-	     BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
-	return f | ring | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT);
-}
-
-static struct ring *
-ring_next(struct device *d, uint16_t *i)
-{
-	while (*i < d->n_rings) {
-		struct ring *r = &d->rings[(*i)++];
-
-		if (r->started)
-			return r;
-	}
-	return NULL;
-}
-
-#define EACH_STARTED(d, r) \
-	for (uint16_t each_ = 0; ((r) = ring_next((d), &each_)) != NULL; )
-
-/* the mode */
-
-static bool
-is_fresh(const struct ring *r)
-{
-	const struct vring_used *used = r->device;
-
-	if (device_has(r->dev, VIRTIO_F_RING_PACKED))
-		return r->pos == BIT(15);
-	return r->pos == 0 && __atomic_load_n(&used->idx, __ATOMIC_RELAXED) == 0;
-}
-
-static enum mode
-mode_now(struct device *d, const char **why)
-{
-	struct mode_facts f = {
-		.wanted = d->args.mode,
-		.kept = d->keep_shadow,
-		.logging = d->logging,
-		.fresh = true,
-		.packed = device_has(d, VIRTIO_F_RING_PACKED),
-		.ring_features = (d->features & RING_FEATURES & ~d->pci.features) == 0,
-		.sizes = true,
-		.positions = device_can(d, QUIRK_POSITIONS),
-		.log = device_can(d, QUIRK_LOGGING),
-	};
-	struct ring *r;
-
-	EACH_STARTED(d, r) {
-		if (r->bad != SHADOW_BAD_NONE)
-			continue;
-		f.fresh = f.fresh && is_fresh(r);
-		f.sizes = f.sizes && r->size <= d->queue_sizes[r->queue];
-	}
-	return mode_choose(&f, why);
-}
 
 /* memory */
 
@@ -118,14 +23,15 @@ shadow_size(const struct ring *r)
 {
 	uint32_t largest = rte_align32prevpow2(r->dev->queue_sizes[r->queue]);
 	uint32_t wanted = rte_align32pow2(RTE_MAX(r->size, SHADOW_SIZE_MIN));
+	uint32_t size = RTE_MIN(largest, wanted);
 
-	return (uint16_t)RTE_MIN(RTE_MIN(largest, wanted), 32768u);
+	return (uint16_t)RTE_MIN(size, 32768u);
 }
 
 static uint64_t
 shadow_bytes(const struct ring *r)
 {
-	size_t n = shadow_dev_bytes(shadow_size(r), r->dev->pci.features & SHADOW_FEATURES);
+	size_t n = shadow_dev_bytes(shadow_size(r), device_shadow_features(r->dev));
 
 	return RTE_ALIGN_CEIL((uint64_t)n, (uint64_t)OWN_ALIGN);
 }
@@ -162,8 +68,8 @@ memory_map(struct device *d)
 
 /* rings */
 
-static shadow_mark_t
-mark_of(const struct device *d)
+shadow_mark_t
+device_mark(const struct device *d)
 {
 	return d->logging ? ring_mark : NULL;
 }
@@ -177,9 +83,9 @@ ring_shadow(struct ring *r)
 		.mem = &d->mem, .features = d->features,
 		.desc = r->desc_gpa, .driver = r->driver_gpa, .device = r->device_gpa,
 		.size = r->size, .pos = r->pos, .tx = ring_is_tx(r),
-		.dev_features = d->pci.features & SHADOW_FEATURES,
+		.dev_features = device_shadow_features(d),
 		.dev_size = shadow_size(r), .dev_mem = part.va, .dev_iova = part.iova,
-		.mark = mark_of(d), .mark_arg = r,
+		.mark = device_mark(d), .mark_arg = r,
 	};
 
 	return shadow_create(&r->shadow, &opts);
@@ -266,145 +172,7 @@ irqs_set(struct device *d, bool on)
 	return bus_irq_set(d->bus, 0, 1u + d->n_rings, fds);
 }
 
-/* control queue */
-
-static uint16_t
-pairs_started(struct device *d)
-{
-	uint16_t n = 1;
-	struct ring *r;
-
-	EACH_STARTED(d, r)
-		n = (uint16_t)(r->queue / 2 + 1);
-	return n;
-}
-
-static uint16_t
-pairs_enabled(struct device *d)
-{
-	uint16_t n = 1;
-	struct ring *r;
-
-	EACH_STARTED(d, r)
-		if (r->enabled && r->on_device && !ring_is_tx(r))
-			n = (uint16_t)(r->queue / 2 + 1);
-	return n;
-}
-
-static bool
-wants_mq(struct device *d)
-{
-	return pairs_started(d) > 1 && device_offers(d, VIRTIO_NET_F_MQ);
-}
-
-static int
-ctrl_start(struct device *d)
-{
-	uint16_t queue = wants_mq(d) ? (uint16_t)(2 * d->config.n_pairs_max) : 2;
-	bool packed = d->mode == MODE_DIRECT && device_has(d, VIRTIO_F_RING_PACKED);
-	struct pci_queue q;
-	int rc;
-
-	d->has_ctrl = device_offers(d, VIRTIO_NET_F_CTRL_VQ) && queue < d->n_queues;
-	if (!d->has_ctrl)
-		return 0;
-	rc = ctrl_init(&d->ctrl, &d->pci, &d->doors[queue], packed, d->queue_sizes[queue],
-		own_take(&d->own, CTRL_BYTES), &q);
-	if (rc < 0)
-		return rc;
-	pci_queue_set(&d->pci, queue, &q);
-	pci_queue_enable(&d->pci, queue);
-	return 0;
-}
-
-int
-device_pairs_set(struct device *d)
-{
-	if (!d->has_ctrl || !wants_mq(d))
-		return 0;
-	return ctrl_pairs(&d->ctrl, pairs_enabled(d));
-}
-
-/* The guest's address is its own: without being told it, the device hears all. */
-static int
-ctrl_commands(struct device *d)
-{
-	int rc = device_pairs_set(d);
-
-	if (rc < 0 || !d->has_ctrl || !device_offers(d, VIRTIO_NET_F_CTRL_RX))
-		return rc;
-	rc = d->args.has_mac ? ctrl_mac(&d->ctrl, d->args.mac) : ctrl_promiscuous(&d->ctrl);
-	if (rc != -EIO)
-		return rc;
-	LOG(WARNING, "%s: does not take %s; it hears what it hears", d->bus->name,
-	    d->args.has_mac ? "a MAC address" : "promiscuous mode");
-	return 0;
-}
-
-/* log of the device's own */
-
-static int
-device_logs(struct device *d, bool on)
-{
-	if (d->log.va == NULL)
-		return 0;
-	return d->quirk->log_set(&d->pci, d->log.iova, on ? d->log_bytes : 0);
-}
-
-void
-device_log_sync(struct device *d)
-{
-	uint64_t *words = d->log.va;
-	struct ring *r = &d->rings[0];
-
-	if (words == NULL || !d->logging || d->mark.bits == NULL)
-		return;
-	for (uint64_t w = 0; w < d->log_bytes / 8; w++) {
-		uint64_t bits = __atomic_load_n(&words[w], __ATOMIC_RELAXED);
-
-		if (bits == 0)
-			continue;
-		bits = __atomic_exchange_n(&words[w], 0, __ATOMIC_SEQ_CST);
-		for (; bits != 0; bits &= bits - 1)
-			ring_mark(r, (w * 64 + (uint64_t)__builtin_ctzll(bits)) << MARK_PAGE_SHIFT, 1);
-	}
-}
-
-int
-device_log_set(struct device *d, bool on)
-{
-	struct ring *r;
-	int rc;
-
-	if (on)
-		mark_load(&d->mark, d->vid);
-	d->logging = on;
-	if (d->mode == MODE_DIRECT && on && !device_can(d, QUIRK_LOGGING))
-		return device_restart(d);
-	EACH_STARTED(d, r)
-		if (r->shadow != NULL)
-			shadow_log_set(r->shadow, mark_of(d), r);
-	pci_begin(&d->pci);
-	rc = device_logs(d, on);
-	if (rc < 0 && on) {
-		LOG(WARNING, "%s: does not log; going on with shadow rings", d->bus->name);
-		d->keep_shadow = true;
-		return device_restart(d);
-	}
-	return rc;
-}
-
 /* start and stop */
-
-static uint64_t
-driver_features(struct device *d)
-{
-	uint64_t ring = d->mode == MODE_DIRECT ? d->features & RING_FEATURES : SHADOW_FEATURES;
-	uint64_t mq = wants_mq(d) ? BIT(VIRTIO_NET_F_MQ) : 0;
-
-	return ((d->features & FRAME_FEATURES) | ring | OWN_FEATURES | mq | MUST_FEATURES) &
-	       d->pci.features;
-}
 
 static int
 bring_up(struct device *d)
@@ -412,16 +180,16 @@ bring_up(struct device *d)
 	int rc;
 
 	pci_begin(&d->pci);
-	rc = pci_negotiate(&d->pci, driver_features(d));
+	rc = pci_negotiate(&d->pci, device_driver_features(d));
 	if (rc == 0)
 		rc = irqs_set(d, true);
 	if (rc < 0)
 		return rc;
 	pci_config_vector(&d->pci, 0);
 	queues_set(d);
-	rc = ctrl_start(d);
+	rc = control_start(d);
 	if (rc == 0 && d->logging)
-		rc = device_logs(d, true);
+		rc = direct_log(d, true);
 	pci_status_add(&d->pci, VIRTIO_CONFIG_S_DRIVER_OK);
 	return rc < 0 ? rc : pci_error(&d->pci);
 }
@@ -486,7 +254,7 @@ start(struct device *d)
 	if (rc < 0)
 		return blame(d, rc, failure_of(rc));
 	d->running = true;
-	rc = ctrl_commands(d);
+	rc = control_commands(d);
 	return blame(d, rc, rc == -ENODEV ? FAILURE_REMOVED : FAILURE_CONTROL);
 }
 
@@ -508,7 +276,7 @@ device_start(struct device *d)
 	const char *why;
 	int rc;
 
-	d->mode = mode_now(d, &why);
+	d->mode = device_mode(d, &why);
 	if (d->mode == MODE_AUTO) {
 		LOG(ERR, "%s: mode=direct is not possible: %s", d->bus->name, why);
 		return -ENOTSUP;
@@ -526,36 +294,6 @@ device_start(struct device *d)
 	return 0;
 }
 
-static bool
-position_fits(const struct ring *r, uint16_t pos)
-{
-	return !device_has(r->dev, VIRTIO_F_RING_PACKED) || (pos & 0x7fff) < r->size;
-}
-
-/* A device that tells positions is asked before it forgets them. */
-static void
-positions_take(struct device *d)
-{
-	struct ring *r;
-	int rc;
-
-	if (d->mode != MODE_DIRECT || !d->running || !device_can(d, QUIRK_POSITIONS))
-		return;
-	rc = d->quirk->freeze(&d->pci);
-	blame(d, rc, rc == -ENODEV ? FAILURE_REMOVED : FAILURE_RESET);
-	EACH_STARTED(d, r) {
-		uint16_t avail, used;
-
-		if (!r->on_device || r->shadow != NULL)
-			continue;
-		d->quirk->pos_get(&d->pci, r->queue, &avail, &used);
-		if (pci_error(&d->pci) == 0 && position_fits(r, used))
-			r->pos = used;
-		else
-			blame(d, -EIO, FAILURE_POSITION);
-	}
-}
-
 /*
  * Memory is taken away before anything of it is read for good: a device that writes after it has
  * said that it stands cannot change what was read.
@@ -567,7 +305,7 @@ device_stop(struct device *d)
 	int rc;
 
 	pci_begin(&d->pci);
-	positions_take(d);
+	direct_positions_take(d);
 	pci_begin(&d->pci);
 	rc = pci_reset(&d->pci);
 	blame(d, rc, rc == -ENODEV ? FAILURE_REMOVED : FAILURE_RESET);
