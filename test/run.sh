@@ -65,7 +65,7 @@ suites() {
 	local name=$1 folder=$2
 	shift 2
 
-	rm -f "$folder/meson-logs/$name.json" "$folder/meson-logs/$name-again.json"
+	rm -f "$folder/meson-logs/$name".json "$folder/meson-logs/$name"-again-*.json
 	runs+=("$name=$folder/meson-logs/$name.json")
 	meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$name" "$@" </dev/null ||
 		again "$name" "$folder"
@@ -74,13 +74,14 @@ suites() {
 # Guests under software emulation on a shared machine meet deadlines that they meet otherwise: what
 # failed gets a second try, one by one, and the summary names it.
 again() {
-	local name=$1 folder=$2 failed
+	local name=$1 folder=$2 suite tests
 
-	mapfile -t failed < <(python3 "$top/test/tools/summary.py" --failed "$folder/meson-logs/$name.json")
-	echo "($name: not all passed; once more: ${failed[*]})"
-	[ ${#failed[@]} -eq 0 ] ||
+	while read -r suite tests; do
+		echo "($name, $suite: not all passed; once more: $tests)"
+		# shellcheck disable=SC2086
 		meson test -C "$folder" --no-rebuild --print-errorlogs --num-processes 1 \
-			--logbase "$name-again" "${failed[@]}" </dev/null || true
+			--logbase "$name-again-$suite" --suite "$suite" $tests </dev/null || true
+	done < <(python3 "$top/test/tools/summary.py" --failed "$folder/meson-logs/$name.json")
 }
 
 mkdir -p "$build"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Migrations as they go on: a picture on a terminal, else a line per change. */
+#include "member.h"
 #include "own.h"
 #include "table.h"
 #include "watch.h"
@@ -13,20 +14,6 @@ struct follow {
 	const char *port;  /* NULL: all */
 	json_t *seen;      /* "vm1 3": what was told of it last; NULL: nothing was looked at yet */
 };
-
-static const char *
-text_of(const json_t *o, const char *member)
-{
-	const char *text = json_string_value(json_object_get(o, member));
-
-	return text == NULL ? "" : text;
-}
-
-static double
-number_of(const json_t *o, const char *member)
-{
-	return json_number_value(json_object_get(o, member));
-}
 
 static void
 print_bar(double done, double of, FILE *out)

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "help.h"
+#include "member.h"
 
 #include <stdbool.h>
 #include <string.h>
-
-static const char *
-text_of(const json_t *row, const char *member)
-{
-	const char *text = json_string_value(json_object_get(row, member));
-
-	return text == NULL ? "" : text;
-}
 
 static bool
 holds(const json_t *list, const char *word, size_t len)

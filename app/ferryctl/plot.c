@@ -4,6 +4,7 @@
  * which the guest was nowhere, enlarged; what the numbers on the marks mean.
  */
 #include "plot.h"
+#include "member.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -32,20 +33,6 @@ struct panel {
 	int top;
 	bool curve;
 };
-
-static double
-number_of(const json_t *o, const char *member)
-{
-	return json_number_value(json_object_get(o, member));
-}
-
-static const char *
-text_of(const json_t *o, const char *member)
-{
-	const char *text = json_string_value(json_object_get(o, member));
-
-	return text == NULL ? "" : text;
-}
 
 static void
 xml_print(const char *text, FILE *out)

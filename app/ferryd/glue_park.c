@@ -74,12 +74,10 @@ static void
 arrival_announce(struct ferryd *d, fdb_key_t key, uint16_t to)
 {
 	const struct port *p = port_by_number(d->ports, to);
-	struct rte_ether_addr mac;
+	const struct rte_ether_addr mac = fdb_key_mac(key);
 
-	if (p == NULL || port_opts(p)->type != PORT_VHOST_USER || key >> 48 != 0)
+	if (p == NULL || port_opts(p)->type != PORT_VHOST_USER || fdb_key_vlan(key) != 0)
 		return;
-	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
-		mac.addr_bytes[i] = (uint8_t)(key >> (8 * (RTE_ETHER_ADDR_LEN - 1 - i)));
 	if (!announcer_has(d->announcer, to, &mac))
 		announcer_add(d->announcer, to, port_id(p), &mac);
 }

@@ -189,3 +189,10 @@ cross_wake(const struct cross *x, uint32_t worker)
 {
 	eventfd_write(x->workers[worker].wakefd, 1);
 }
+
+void
+cross_wake_all(const struct cross *x)
+{
+	for (uint32_t w = 0; w < x->n_workers; w++)
+		cross_wake(x, w);
+}

@@ -65,6 +65,9 @@ void cross_wait(struct cross *x);
 /** Wakes a worker if it sleeps. */
 void cross_wake(const struct cross *x, uint32_t worker);
 
+/** Wakes all of them: what was published has to be looked at once, also by those that sleep. */
+void cross_wake_all(const struct cross *x);
+
 /** Publishes a view: what it points to is written before the pointer is seen. */
 #define view_publish(slot, view) \
 	atomic_store_explicit(slot, view, memory_order_release)

@@ -207,7 +207,7 @@ fdb_destroy(struct fdb *fdb)
 static int
 check(fdb_key_t key, uint16_t port)
 {
-	if (!key_learnable(key) || key >> 48 > VLAN_MAX || port >= FDB_PORTS_MAX)
+	if (!key_learnable(key) || fdb_key_vlan(key) > VLAN_MAX || port >= FDB_PORTS_MAX)
 		return -EINVAL;
 	return 0;
 }

@@ -58,6 +58,22 @@ fdb_key(uint16_t vlan, const uint8_t mac[RTE_ETHER_ADDR_LEN])
 	       (uint64_t)mac[2] << 24 | (uint64_t)mac[3] << 16 | (uint64_t)mac[4] << 8 | mac[5];
 }
 
+static inline uint16_t
+fdb_key_vlan(fdb_key_t key)
+{
+	return (uint16_t)(key >> 48);
+}
+
+static inline struct rte_ether_addr
+fdb_key_mac(fdb_key_t key)
+{
+	struct rte_ether_addr mac;
+
+	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
+		mac.addr_bytes[i] = (uint8_t)(key >> (40 - 8 * i));
+	return mac;
+}
+
 /* life */
 
 /**

@@ -230,8 +230,7 @@ static void
 publish_and_wake(struct park_set *ps)
 {
 	park_publish(ps);
-	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
-		cross_wake(ps->cross, w);
+	cross_wake_all(ps->cross);
 }
 
 void

@@ -231,7 +231,7 @@ parse_entry(json_t *o, const char *where, const json_t *names, json_t *seen,
 	/* an address may be spelled in two ways: what is compared is made from the key */
 	plain = fdb_rpc_config(key, "");
 	snprintf(text, sizeof(text), "%s in VLAN %d",
-		 json_string_value(json_object_get(plain, "mac")), (int)(key >> 48));
+		 json_string_value(json_object_get(plain, "mac")), fdb_key_vlan(key));
 	json_decref(plain);
 	return unique(seen, text, where, "mac", err);
 }

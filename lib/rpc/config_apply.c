@@ -14,12 +14,6 @@
 
 LOG_USE(rpc);
 
-static const char *
-text_of(const json_t *o, const char *member)
-{
-	return json_string_value(json_object_get(o, member));
-}
-
 /* now */
 
 static json_t *
@@ -169,7 +163,7 @@ ports_apply(struct rpc_switch *sw, const json_t *list, struct rpc_error *err)
 	json_array_foreach(list, i, o) {
 		snprintf(where, sizeof(where), "ports[%zu]", i);
 		rc = port_rpc_opts(o, where, &opts, err);
-		p = port_find(sw->ports, text_of(o, "name"));
+		p = port_find(sw->ports, rpc_text_of(o, "name"));
 		if (rc == 0)
 			rc = p != NULL ? port_rpc_place(sw->ports, p, &opts, where, err) :
 			     port_rpc_add(sw->ports, &opts, where, err);
@@ -209,7 +203,7 @@ entries_remove_others(struct rpc_switch *sw, const json_t *list)
 		const char *port;
 
 		key_text(text, e.key);
-		port = text_of(wanted, text);
+		port = rpc_text_of(wanted, text);
 		if (e.fixed && (p == NULL || port == NULL || strcmp(port, port_name(p)) != 0))
 			fdb_del(sw->fdb, e.key);
 	}
@@ -230,10 +224,10 @@ entries_apply(struct rpc_switch *sw, const json_t *list, struct rpc_error *err)
 	json_array_foreach(list, i, o) {
 		snprintf(where, sizeof(where), "fdb.entries[%zu]", i);
 		rc = fdb_rpc_key(o, where, &key, err);
-		p = port_find(sw->ports, text_of(o, "port"));
+		p = port_find(sw->ports, rpc_text_of(o, "port"));
 		if (rc == 0 && p == NULL) {
 			snprintf(member, sizeof(member), "%s.port", where);
-			rc = rpc_fail(err, -EINVAL, member, "no port \"%s\"", text_of(o, "port"));
+			rc = rpc_fail(err, -EINVAL, member, "no port \"%s\"", rpc_text_of(o, "port"));
 		}
 		if (rc == 0)
 			rc = fdb_rpc_add(sw->fdb, key, port_number(p), where, err);

@@ -45,10 +45,8 @@ fdb_rpc_key(json_t *o, const char *where, fdb_key_t *out, struct rpc_error *err)
 static void
 mac_format(char out[RTE_ETHER_ADDR_FMT_SIZE], fdb_key_t key)
 {
-	struct rte_ether_addr mac;
+	const struct rte_ether_addr mac = fdb_key_mac(key);
 
-	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
-		mac.addr_bytes[i] = (uint8_t)(key >> (40 - 8 * i));
 	snprintf(out, RTE_ETHER_ADDR_FMT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac.addr_bytes[0],
 		 mac.addr_bytes[1], mac.addr_bytes[2], mac.addr_bytes[3], mac.addr_bytes[4],
 		 mac.addr_bytes[5]);
@@ -60,7 +58,7 @@ fdb_rpc_config(fdb_key_t key, const char *port)
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
 
 	mac_format(mac, key);
-	return json_pack("{s:s, s:i, s:s}", "mac", mac, "vlan", (int)(key >> 48), "port", port);
+	return json_pack("{s:s, s:i, s:s}", "mac", mac, "vlan", fdb_key_vlan(key), "port", port);
 }
 
 int
@@ -93,7 +91,7 @@ wanted(const struct filter *f, const struct fdb_entry *e)
 
 	if (f->port != NULL && e->port != port_number(f->port))
 		return false;
-	if (f->vlan >= 0 && (int64_t)(e->key >> 48) != f->vlan)
+	if (f->vlan >= 0 && fdb_key_vlan(e->key) != f->vlan)
 		return false;
 	return f->mac == NULL || (e->key & address) == (f->key & address);
 }
@@ -161,7 +159,7 @@ fdb_del_method(void *arg, json_t *params, json_t **result, struct rpc_error *err
 		return rc;
 	if (fdb_del(sw->fdb, key) < 0)
 		return rpc_fail(err, -ENOENT, "mac", "%s is not known in VLAN %d",
-				rpc_text_of(params, "mac"), (int)(key >> 48));
+				rpc_text_of(params, "mac"), fdb_key_vlan(key));
 	return 0;
 }
 

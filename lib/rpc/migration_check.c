@@ -53,20 +53,6 @@ struct check {
 	json_int_t n[SEVERITY_N];
 };
 
-static const char *
-text_of(const json_t *o, const char *member)
-{
-	const char *text = json_string_value(json_object_get(o, member));
-
-	return text == NULL ? "" : text;
-}
-
-static json_int_t
-int_of(const json_t *o, const char *member)
-{
-	return json_integer_value(json_object_get(o, member));
-}
-
 static bool
 true_of(const json_t *o, const char *member)
 {
@@ -121,8 +107,9 @@ lacks(const json_t *o, const char *member, const json_t *other, const char *othe
 static void
 check_place(struct check *c)
 {
-	if (strcmp(text_of(c->dst, "type"), "vhost-user") != 0)
-		find(c, FAILS, "type", "the peer's port is of type %.32s", text_of(c->dst, "type"));
+	if (strcmp(rpc_text_of(c->dst, "type"), "vhost-user") != 0)
+		find(c, FAILS, "type", "the peer's port is of type %.32s",
+		     rpc_text_of(c->dst, "type"));
 	else if (true_of(c->dst, "running"))
 		find(c, FAILS, "busy", "the peer's port has a running guest already");
 }
@@ -152,8 +139,9 @@ check_features(struct check *c)
 static void
 check_queues(struct check *c)
 {
-	json_int_t used = int_of(c->src, "queues_used"), here = int_of(c->src, "queues");
-	json_int_t there = int_of(c->dst, "queues");
+	json_int_t used = rpc_int_of(c->src, "queues_used", 0);
+	json_int_t here = rpc_int_of(c->src, "queues", 0);
+	json_int_t there = rpc_int_of(c->dst, "queues", 0);
 
 	if (used > there)
 		find(c, FAILS, "queues", "the guest has %lld queue pairs, the peer takes %lld",
@@ -169,7 +157,7 @@ check_queues(struct check *c)
 static void
 check_mtu(struct check *c)
 {
-	json_int_t here = int_of(c->src, "mtu"), there = int_of(c->dst, "mtu");
+	json_int_t here = rpc_int_of(c->src, "mtu", 0), there = rpc_int_of(c->dst, "mtu", 0);
 
 	if (there != 0 && here == 0)
 		find(c, LOSES, "mtu", "no limit here, %lld at the peer: it drops longer frames",
@@ -192,7 +180,8 @@ logs(const json_t *port)
 static void
 check_memory(struct check *c)
 {
-	json_int_t regions = int_of(c->src, "regions"), most = int_of(c->theirs, "regions_max");
+	json_int_t regions = rpc_int_of(c->src, "regions", 0);
+	json_int_t most = rpc_int_of(c->theirs, "regions_max", 0);
 
 	if (regions > most)
 		find(c, FAILS, "memory", "the guest's memory has %lld regions, the peer takes %lld",
@@ -206,6 +195,8 @@ check_memory(struct check *c)
 static void
 check_frames(struct check *c)
 {
+	const char *here = rpc_text_of(c->src, "group"), *there = rpc_text_of(c->dst, "group");
+
 	if (!true_of(c->src, "park"))
 		find(c, LOSES, "park", "frames for the guest are not parked while it is on its way");
 	if (!true_of(c->dst, "park"))
@@ -214,9 +205,9 @@ check_frames(struct check *c)
 	    !list_has(c->src, "features", "guest_announce"))
 		find(c, LOSES, "announce", "nobody announces the guest at the peer: it offers no rarp, "
 		     "and the guest does not do it");
-	if (strcmp(text_of(c->src, "group"), text_of(c->dst, "group")) != 0)
+	if (strcmp(here, there) != 0)
 		find(c, NOTE, "group", "isolation group \"%.64s\" here, \"%.64s\" at the peer: the "
-		     "guest will hear others", text_of(c->src, "group"), text_of(c->dst, "group"));
+		     "guest will hear others", here, there);
 }
 
 static void
@@ -227,8 +218,8 @@ check_versions(struct check *c)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *here = text_of(c->ours, rows[i].member);
-		const char *there = text_of(c->theirs, rows[i].member);
+		const char *here = rpc_text_of(c->ours, rows[i].member);
+		const char *there = rpc_text_of(c->theirs, rows[i].member);
 
 		if (strcmp(here, there) != 0)
 			find(c, NOTE, rows[i].member, "%s is %.64s here, %.64s at the peer",
@@ -243,7 +234,7 @@ port_named(const json_t *offer, const char *name)
 	size_t i;
 
 	json_array_foreach(json_object_get(offer, "ports"), i, port)
-		if (strcmp(text_of(port, "name"), name) == 0)
+		if (strcmp(rpc_text_of(port, "name"), name) == 0)
 			return port;
 	return NULL;
 }
@@ -252,7 +243,7 @@ static void
 check_port(struct check *c, const json_t *src, const char *peer_port)
 {
 	c->src = src;
-	c->port = text_of(src, "name");
+	c->port = rpc_text_of(src, "name");
 	c->peer_port = peer_port != NULL ? peer_port : c->port;
 	c->dst = port_named(c->theirs, c->peer_port);
 	if (c->dst == NULL) {
@@ -290,8 +281,8 @@ migration_check(const json_t *ours, const json_t *theirs, const char *port, cons
 
 	check_versions(&c);
 	json_array_foreach(json_object_get(ours, "ports"), i, src) {
-		if (strcmp(text_of(src, "type"), "vhost-user") != 0 ||
-		    (port != NULL && strcmp(text_of(src, "name"), port) != 0))
+		if (strcmp(rpc_text_of(src, "type"), "vhost-user") != 0 ||
+		    (port != NULL && strcmp(rpc_text_of(src, "name"), port) != 0))
 			continue;
 		n_ports++;
 		check_port(&c, src, peer_port);

@@ -290,3 +290,17 @@ rpc_params_check(const struct rpc_param *rows, json_t *params, const char *where
 	}
 	return 0;
 }
+
+const char *
+rpc_text_of(const json_t *params, const char *member)
+{
+	return json_string_value(json_object_get(params, member));
+}
+
+int64_t
+rpc_int_of(const json_t *params, const char *member, int64_t none)
+{
+	const json_t *value = json_object_get(params, member);
+
+	return value == NULL ? none : json_integer_value(value);
+}

@@ -28,6 +28,12 @@ int rpc_params_check(const struct rpc_param *rows, json_t *params, const char *w
 int rpc_expected(struct rpc_error *err, const char *member, const char *expected,
 		 const json_t *value);
 
+/** Text of a member; NULL: not given. */
+const char *rpc_text_of(const json_t *params, const char *member);
+
+/** Number of a member; `none` where it is not given. */
+int64_t rpc_int_of(const json_t *params, const char *member, int64_t none);
+
 /** A JSON string of free text; bytes that are no UTF-8, as a cut may leave, become '?'. */
 json_t *rpc_text(const char *text);
 

@@ -97,20 +97,6 @@ rpc_switch_show(struct rpc_switch *sw, json_t *params, const char *member, rpc_s
 	return 0;
 }
 
-const char *
-rpc_text_of(json_t *params, const char *member)
-{
-	return json_string_value(json_object_get(params, member));
-}
-
-int64_t
-rpc_int_of(json_t *params, const char *member, int64_t none)
-{
-	const json_t *value = json_object_get(params, member);
-
-	return value == NULL ? none : json_integer_value(value);
-}
-
 const struct port_info *
 rpc_switch_info(struct rpc_switch *sw, struct port *p)
 {

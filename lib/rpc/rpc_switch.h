@@ -22,6 +22,7 @@
 #include "port.h"
 #include "park.h"
 #include "rpc.h"
+#include "rpc_param.h"
 #include "worker.h"
 
 struct rates;
@@ -78,12 +79,6 @@ typedef json_t *(*rpc_switch_json)(struct rpc_switch *sw, struct port *p);
  */
 int rpc_switch_show(struct rpc_switch *sw, json_t *params, const char *member, rpc_switch_json json,
 		    json_t **result, struct rpc_error *err);
-
-/** Text of a parameter; NULL: not given. */
-const char *rpc_text_of(json_t *params, const char *member);
-
-/** Number of a parameter; `none` where it is not given. */
-int64_t rpc_int_of(json_t *params, const char *member, int64_t none);
 
 /** Looks at a port; valid until the next call. */
 const struct port_info *rpc_switch_info(struct rpc_switch *sw, struct port *p);

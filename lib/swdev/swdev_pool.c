@@ -291,8 +291,7 @@ pool_n_workers(const struct swdev_pool *pool)
 void
 pool_wake_all(const struct swdev_pool *pool)
 {
-	for (uint32_t w = 0; w < cross_n_workers(pool->cross); w++)
-		cross_wake(pool->cross, w);
+	cross_wake_all(pool->cross);
 }
 
 bool

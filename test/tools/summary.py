@@ -4,15 +4,16 @@
 
 usage: summary.py NAME=LOG... | --failed LOG
 
---failed lists the tests of a log that failed, for a second try, whose log has "-again" in its name.
+--failed lists the tests of a log that failed, a line for each suite (tests of two suites may have the
+same name), for a second try, whose logs have "-again-SUITE" in their names.
 
 Prints what was skipped and why, what failed, and the closing line; exits with 1 when something
 failed or nothing ran.
 """
 
 import collections
+import glob
 import json
-import os
 import re
 import sys
 
@@ -38,32 +39,31 @@ def reason(test):
     return (match[1] if match else lines[-1] if lines else "").strip() or "no reason given"
 
 
-def bare(test):
-    """A test's name as `meson test` takes it."""
-    return test["name"].rpartition(" / ")[2]
-
-
 def failed(path):
-    """Names of the tests that failed, as far as the log names tests."""
-    good = PASSED | SKIPPED
-    return [bare(t) for t in results(path) if t["result"] not in good and " / " in t["name"]]
+    """Names by suite of the tests that failed, as far as the log names tests."""
+    suites = collections.defaultdict(list)
+    for test in results(path):
+        match = re.fullmatch(r"\w+:(\w+)[^ ]* / (.*)", test["name"])
+        if match and test["result"] not in PASSED | SKIPPED:
+            suites[match[1]].append(match[2])
+    return suites
 
 
 def mended(path):
-    """Names of the tests that passed at their second try."""
-    if not os.path.exists(path):
-        return set()
-    return {bare(test) for test in results(path) if test["result"] in PASSED}
+    """The tests that passed at their second try."""
+    logs = glob.glob(glob.escape(path.removesuffix(".json")) + "-again-*.json")
+    return {test["name"] for log in logs for test in results(log) if test["result"] in PASSED}
 
 
 def main(arguments):
     if arguments[:1] == ["--failed"]:
-        print("\n".join(failed(arguments[1])))
+        for suite, names in failed(arguments[1]).items():
+            print(suite, *names)
         return 0
     count = collections.Counter()
     for argument in arguments:
         run, _, path = argument.partition("=")
-        second = mended(path.replace(".json", "-again.json"))
+        second = mended(path)
         for test in results(path):
             result = test["result"]
             if result in PASSED:
@@ -71,7 +71,7 @@ def main(arguments):
             elif result in SKIPPED:
                 count["skipped"] += 1
                 print(f"skipped  {run}: {test['name']}: {reason(test)}")
-            elif bare(test) in second:
+            elif test["name"] in second:
                 count["passed"] += 1
                 print(f"unsteady {run}: {test['name']}: failed, passed at the second try")
             else:
