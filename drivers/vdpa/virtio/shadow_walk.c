@@ -101,8 +101,11 @@ table_load(const struct table *t, uint32_t i)
 	if (likely(t->host != NULL))
 		return desc_load(t->host + i * sizeof(d));
 	for (uint64_t left = sizeof(d), got; left > 0; left -= got) {
+		const uint8_t *from;
+
 		got = left;
-		memcpy(to, mem_span(t->mem, gpa, &got), got);
+		from = mem_span(t->mem, gpa, &got);
+		memcpy(to, from, got);
 		to += got;
 		gpa += got;
 	}
