@@ -7,8 +7,8 @@
  *   u8 features, regions (see arena_lay), u16 size, refs of the three areas, u32 position, then
  *   operations until the end: see the table below, and corpus_chain.py, which writes them.
  */
+#include "chain_guest.h"
 #include "chain_log.h"
-#include "chain_ref.h"
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -71,41 +71,6 @@ check_all(void)
 	FUZZ_CHECK(batch.n <= VRING_CHAINS_MAX && batch.n_segs <= VRING_SEGS_MAX);
 }
 
-/* Of its own: whether an area of a ring is aligned and inside of one region. */
-static bool
-area_sound(gpa_t gpa, uint64_t len, uint64_t align)
-{
-	int i = arena_region(gpa.v);
-
-	return i >= 0 && gpa.v % align == 0 && (uintptr_t)arena.regions[i].host % align ==
-	       arena.regions[i].gpa % align &&
-	       len <= arena.regions[i].size - (gpa.v - arena.regions[i].gpa);
-}
-
-static bool
-areas_sound(const struct vring_opts *o)
-{
-	uint64_t event = ref.event_idx ? 2 : 0;
-
-	if (ref.packed)
-		return area_sound(o->desc, 16ull * o->size, 16) &&
-		       area_sound(o->driver, 4, 4) && area_sound(o->device, 4, 4);
-	return area_sound(o->desc, 16ull * o->size, 16) &&
-	       area_sound(o->driver, 4 + 2ull * o->size + event, 2) &&
-	       area_sound(o->device, 4 + 8ull * o->size + event, 4);
-}
-
-static enum vring_bad
-start_expected(const struct vring_opts *o)
-{
-	if (o->size == 0 || o->size > VRING_SIZE_MAX ||
-	    (!ref.packed && __builtin_popcount(o->size) != 1))
-		return VRING_BAD_SIZE;
-	if (!areas_sound(o))
-		return VRING_BAD_ADDR;
-	return ref.packed && o->pos.used >= o->size ? VRING_BAD_INDEX : VRING_BAD_NONE;
-}
-
 static void
 start(const struct vring_opts *opts)
 {
@@ -118,7 +83,7 @@ start(const struct vring_opts *opts)
 	bad = vring_init(&ring, opts);
 	ref_init(&ref, opts);
 	FUZZ_CHECK(bad == vring_bad(&ring));
-	FUZZ_CHECK(bad == start_expected(opts));
+	FUZZ_CHECK(bad == ref_start(&ref));
 }
 
 /* The pieces of a chain are those of the model, and so are their pointers. */
@@ -252,7 +217,7 @@ static void
 put_log(const struct vring_chain *c)
 {
 	gpa_t first = ref.packed ? ref.opts.desc : ref.opts.device;
-	uint32_t len = c->used;
+	uint32_t len = ref.opts.writable ? c->used : 0; /* nobody writes what is sent */
 
 	log_may(first, 2);
 	for (uint32_t i = 0; ref.packed && i < c->n_slots; i++)
@@ -369,103 +334,10 @@ op_fault(struct fuzz_in *in, uint8_t arg)
 	atomic_store(&mem->faulted, true);
 }
 
-static void
-op_poke(struct fuzz_in *in, uint8_t arg)
-{
-	gpa_t at = arena_ref(in);
-	uint8_t data[256], len = fuzz_u8(in);
-
-	fuzz_take(in, data, len);
-	arena_write(at, data, len);
-}
-
-/* A descriptor with an address of the memory.  Of a packed one `next` is the id, and with `arg`
- * it is available (1) or used (2) for the driver's side of the ring as it stands. */
-static void
-desc_write(struct fuzz_in *in, gpa_t table, uint8_t arg)
-{
-	uint16_t slot = fuzz_u16(in);
-	struct vring_split_desc d = { .addr = arena_ref(in).v };
-	uint16_t flags, next;
-
-	d.len = fuzz_u32(in);
-	flags = fuzz_u16(in);
-	next = fuzz_u16(in);
-	if (ref.packed && (arg & 3) != 0)
-		flags = (flags & 7) | ((arg & 1) == ref.wrap ? DESC_F_AVAIL :
-							       DESC_F_USED);
-	d.flags = ref.packed ? next : flags;
-	d.next = ref.packed ? flags : next;
-	arena_write(behind(table, 16ull * slot), &d, sizeof(d));
-}
-
-static void
-op_desc(struct fuzz_in *in, uint8_t arg)
-{
-	desc_write(in, ref.opts.desc, arg);
-}
-
-static void
-op_table(struct fuzz_in *in, uint8_t arg)
-{
-	desc_write(in, arena_ref(in), arg);
-}
-
-static void
-op_raw(struct fuzz_in *in, uint8_t arg)
-{
-	uint16_t slot = fuzz_u16(in);
-	uint8_t data[16];
-
-	fuzz_take(in, data, sizeof(data));
-	arena_write(behind(ref.opts.desc, 16ull * slot), data, sizeof(data));
-}
-
-static void
-avail_set(uint16_t idx)
-{
-	arena_write(behind(ref.opts.driver, 2), &idx, sizeof(idx));
-}
-
-/* Makes heads available, `arg` + 1 of them, from one on. */
-static void
-op_push(struct fuzz_in *in, uint8_t arg)
-{
-	uint16_t head = fuzz_u16(in), idx = 0;
-
-	arena_read(behind(ref.opts.driver, 2), &idx, sizeof(idx));
-	for (uint32_t i = 0; i <= arg; i++, head++, idx++)
-		arena_write(behind(ref.opts.driver, 4 + 2ull * (idx & (ref.opts.size - 1))),
-			    &head, sizeof(head));
-	avail_set(idx);
-}
-
-static void
-op_avail(struct fuzz_in *in, uint8_t arg)
-{
-	avail_set(fuzz_u16(in));
-}
-
-static void
-op_event(struct fuzz_in *in, uint8_t arg)
-{
-	uint16_t value = fuzz_u16(in), flags = fuzz_u16(in);
-
-	if (ref.packed) {
-		arena_write(ref.opts.driver, &value, sizeof(value));
-		arena_write(behind(ref.opts.driver, 2), &flags, sizeof(flags));
-	} else {
-		arena_write(ref.opts.driver, &flags, sizeof(flags));
-		if (ref.event_idx)
-			arena_write(behind(ref.opts.driver, 4 + 2ull * ref.opts.size), &value,
-				    sizeof(value));
-	}
-}
-
 /* Operation in the low nibble of a byte, `arg` in the high one. */
 static void (*const ops[16])(struct fuzz_in *in, uint8_t arg) = {
-	op_poke, op_desc, op_table, op_raw, op_push, op_avail, op_event,
-	op_peek, op_put, op_publish, op_arm, op_disarm, op_reset, op_restart, op_fault, op_log,
+	[GUEST_OPS] = op_peek, op_put, op_publish, op_arm, op_disarm, op_reset, op_restart,
+	op_fault, op_log,
 };
 
 static void
@@ -489,7 +361,10 @@ run(struct fuzz_in *in, uint8_t features)
 	for (uint32_t i = 0; i < OPS_MAX && in->left > 0; i++) {
 		uint8_t op = fuzz_u8(in);
 
-		ops[op & 15](in, op >> 4);
+		if ((op & 15) < GUEST_OPS)
+			guest_op(&ref, in, op & 15, op >> 4);
+		else
+			ops[op & 15](in, op >> 4);
 		check_all();
 	}
 }

@@ -74,6 +74,44 @@ ref_init(struct ref_ring *r, const struct vring_opts *opts)
 	r->next_wrap = r->wrap;
 }
 
+/* Of its own: whether an area of a ring is aligned and inside of one region. */
+static bool
+area_sound(gpa_t gpa, uint64_t len, uint64_t align)
+{
+	int i = arena_region(gpa.v);
+
+	return i >= 0 && gpa.v % align == 0 && (uintptr_t)arena.regions[i].host % align ==
+	       arena.regions[i].gpa % align &&
+	       len <= arena.regions[i].size - (gpa.v - arena.regions[i].gpa);
+}
+
+static bool
+areas_sound(const struct ref_ring *r)
+{
+	const struct vring_opts *o = &r->opts;
+	uint64_t event = r->event_idx ? 2 : 0;
+
+	if (r->packed)
+		return area_sound(o->desc, 16ull * o->size, 16) &&
+		       area_sound(o->driver, 4, 4) && area_sound(o->device, 4, 4);
+	return area_sound(o->desc, 16ull * o->size, 16) &&
+	       area_sound(o->driver, 4 + 2ull * o->size + event, 2) &&
+	       area_sound(o->device, 4 + 8ull * o->size + event, 4);
+}
+
+enum vring_bad
+ref_start(const struct ref_ring *r)
+{
+	const struct vring_opts *o = &r->opts;
+
+	if (o->size == 0 || o->size > VRING_SIZE_MAX ||
+	    (!r->packed && __builtin_popcount(o->size) != 1))
+		return VRING_BAD_SIZE;
+	if (!areas_sound(r))
+		return VRING_BAD_ADDR;
+	return r->packed && o->pos.used >= o->size ? VRING_BAD_INDEX : VRING_BAD_NONE;
+}
+
 static uint16_t
 packed_flags(const struct ref_ring *r, uint16_t slot)
 {
@@ -122,6 +160,7 @@ buffer_add(const struct ref_ring *r, struct ref_chain *c, uint32_t room,
 	if (((d->flags & DESC_F_WRITE) != 0) != r->opts.writable)
 		return VRING_BAD_DIRECTION;
 	c->len += d->len;
+	c->n_descs++;
 	while (left > 0) {
 		const struct gmem_region *m;
 		uint64_t some;
@@ -260,6 +299,7 @@ ref_chain(const struct ref_ring *r, uint32_t room, struct ref_chain *out)
 	enum vring_bad bad;
 
 	out->n = 0;
+	out->n_descs = 0;
 	out->len = 0;
 	out->n_slots = 0;
 	bad = r->packed ? packed_chain(r, room, out) : split_chain(r, room, out);

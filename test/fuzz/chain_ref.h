@@ -48,12 +48,16 @@ struct ref_piece {
 struct ref_chain {
 	uint32_t n;
 	struct ref_piece pieces[VRING_SEGS_MAX];
+	uint32_t n_descs;        /* pieces, before regions cut them */
 	uint64_t len;
 	uint16_t id;
 	uint32_t n_slots;
 };
 
 void ref_init(struct ref_ring *r, const struct vring_opts *opts);
+
+/** What is wrong with a ring before anything is read from it. */
+enum vring_bad ref_start(const struct ref_ring *r);
 
 /** Whether the driver has made the chain at `next` available. */
 bool ref_available(const struct ref_ring *r);
