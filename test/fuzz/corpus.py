@@ -14,6 +14,7 @@ import corpus_frame
 import corpus_json
 import corpus_message
 import corpus_peer
+import corpus_shadow
 import corpus_words
 
 TARGETS = {
@@ -22,6 +23,7 @@ TARGETS = {
     "json": corpus_json.inputs,
     "message": corpus_message.inputs,
     "peer": corpus_peer.inputs,
+    "shadow": corpus_shadow.inputs,
     "words": corpus_words.inputs,
 }
 

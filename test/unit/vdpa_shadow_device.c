@@ -115,6 +115,23 @@ fault_row(size_t i, uint64_t features)
 	rig_end();
 }
 
+/* A chain is named by its first descriptor. */
+static void
+id_inside(void)
+{
+	bool doorbell, call;
+
+	rig_lay(0, true, 4, 0);
+	rig_start();
+	rig_post(3);
+	CHECK(shadow_submit(rig.s, 64, &doorbell) == 1);
+	dev_element(&rig.d, 1, 0);
+	dev_publish(&rig.d);
+	CHECK(shadow_complete(rig.s, 64, &call) == 0);
+	CHECK(shadow_fault(rig.s) == SHADOW_FAULT_ID);
+	rig_end();
+}
+
 /* A chain of more descriptors than the device's queue: given back, counted, and the next one goes. */
 static void
 chain_too_long(void)
@@ -239,6 +256,7 @@ test_device(void)
 		fault_row(i, 0);
 		fault_row(i, F_PACKED);
 	}
+	id_inside();
 	chain_too_long();
 	chain_waits();
 	chain_in_table();

@@ -410,6 +410,7 @@ static void
 relay_stop(struct walk *w)
 {
 	const uint16_t sizes[] = { 1, 2, 4, 16, 64, 256, 1024 };
+	struct shadow_stats st;
 	bool call;
 	uint32_t n;
 
@@ -418,6 +419,8 @@ relay_stop(struct walk *w)
 	called(w, n, call);
 	guest_collect(w);
 	CHECK(vmm_ring_check_base(w->ring, w->pos) == 0);
+	shadow_stats(w->s, &st);
+	CHECK(st.avail == w->pos && st.used == w->pos && st.in_flight == 0);
 	CHECK(vmm_mem_check(w->mem) == 0);
 	CHECK_STR("stop", w->fault.text, "");
 	CHECK_STR("fault", shadow_fault_names[shadow_fault(w->s)], "none");

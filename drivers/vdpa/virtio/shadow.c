@@ -279,7 +279,6 @@ rewind_taken(struct shadow *s)
 		rec_at(s, s->rec_next - 1)->state = REC_FREE;
 	s->avail = s->avail_seen = s->used;
 	s->avail_wrap = s->used_wrap;
-	s->slots_out = 0;
 	shadow_show(s);
 }
 

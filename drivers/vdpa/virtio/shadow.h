@@ -77,7 +77,12 @@ enum shadow_fault {
 
 extern const char *const shadow_fault_names[SHADOW_FAULT_N];
 
-/** Marks guest memory that was just written. */
+/**
+ * Marks guest memory that was just written.  A device that rewrites its own queue can make the
+ * range one that is not in the guest's memory, or wraps around.
+ *
+ * @param len  1 and up
+ */
 typedef void (*shadow_mark_t)(void *arg, uint64_t gpa, uint64_t len);
 
 /** What shadow_create() is told. */

@@ -179,7 +179,7 @@ shadow_reap(struct shadow *s, uint32_t max)
 
 /*
  * The pieces are read where the device finds them.  One that rewrites its own ring gets the wrong
- * pages marked; it could as well write any page of the guest without a word.
+ * pages marked; it could as well write any page of the guest without a word.  The steps are ours.
  */
 void
 shadow_payload_mark(const struct shadow *s, const struct rec *r, uint32_t len)
@@ -195,9 +195,11 @@ shadow_payload_mark(const struct shadow *s, const struct rec *r, uint32_t len)
 	}
 	for (; n > 0 && len > 0; n--, at++) {
 		const struct split_desc *d = &descs[at & mask];
-		const uint32_t some = RTE_MIN(len, d->len);
+		const uint32_t room = __atomic_load_n(&d->len, __ATOMIC_RELAXED);
+		const uint32_t some = RTE_MIN(len, room);
 
-		s->mark(s->mark_arg, d->addr, some);
+		if (likely(some > 0))
+			s->mark(s->mark_arg, d->addr, some);
 		len -= some;
 	}
 }
