@@ -10,8 +10,12 @@
 
 LOG_USE(peer);
 
-/* A guest's own frame may be faster than the peer that tells of it. */
-#define WAIT_US   100000
+/*
+ * A guest's own frame may be faster than the peer that tells of it, and by far where that host is
+ * busy.  Who does not wait long enough drops what came in by the uplink; who waits in vain, because
+ * the guest is on a host that is no peer, keeps frames a little longer than need be.
+ */
+#define WAIT_US   1000000
 
 /*
  * The network sends elsewhere what is for the guest when it has seen the guest's address there, and
