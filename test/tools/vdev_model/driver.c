@@ -126,9 +126,22 @@ status_add(struct driver *d, uint8_t bit)
 	client_write(&d->c, &d->c.common, VIRTIO_PCI_COMMON_STATUS, driver_status(d) | bit, 1);
 }
 
+/* A guest that kicks a device that does not run rings no doorbell. */
+static void
+doorbells_forget(struct driver *d)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	for (unsigned int i = 0; i < d->g->n_queues; i++)
+		dup2(fd, d->g->queues[i].ring->kickfd);
+	dup2(fd, d->ctrl->kickfd);
+	close(fd);
+}
+
 int
 driver_stop(struct driver *d)
 {
+	doorbells_forget(d);
 	client_write(&d->c, &d->c.common, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	for (int ms = 0; ms < WAIT_MS / 10; ms++) {
 		if (driver_status(d) == 0) {
@@ -244,10 +257,11 @@ int
 driver_command(struct driver *d, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
 {
 	struct virtio_net_ctrl_hdr hdr = { class, cmd };
+	const struct vmm_seg ack_seg = { d->ctrl_buf + 2000, 1, true };
 	struct vmm_seg segs[3] = {
-		{ d->ctrl_buf, sizeof(hdr), false }, { d->ctrl_buf + 64, len, false },
-		{ d->ctrl_buf + 2000, 1, true },
+		{ d->ctrl_buf, sizeof(hdr), false }, { d->ctrl_buf + 64, len, false }, ack_seg,
 	};
+	uint16_t n_segs = 3;
 	struct pollfd p = { .fd = d->ctrl->callfd, .events = POLLIN };
 	const uint8_t *ack = vmm_mem_host(d->g->mem, d->ctrl_buf + 2000, 1);
 	struct vmm_used used;
@@ -255,8 +269,10 @@ driver_command(struct driver *d, uint8_t class, uint8_t cmd, const void *data, u
 
 	vmm_mem_write(d->g->mem, d->ctrl_buf, &hdr, sizeof(hdr));
 	vmm_mem_write(d->g->mem, d->ctrl_buf + 64, data, len);
+	if (len == 0)
+		segs[--n_segs - 1] = ack_seg;
 	vmm_ring_arm(d->ctrl);
-	if (vmm_ring_post(d->ctrl, segs, 3, false, 1) < 0 || vmm_ring_kick(d->ctrl) < 0)
+	if (vmm_ring_post(d->ctrl, segs, n_segs, false, 1) < 0 || vmm_ring_kick(d->ctrl) < 0)
 		return -EIO;
 	if (poll(&p, 1, WAIT_MS / 10) <= 0 || read(p.fd, &n, sizeof(n)) < 0)
 		return -ETIMEDOUT;

@@ -254,6 +254,7 @@ scatter(struct ring *r, const struct frame *f, struct given *given)
 	return chain_write(&r->q, &r->chain, 0, &hdr, HDR_LEN) < 0 ? -EBADMSG : (int)n;
 }
 
+/* Returns 0: taken or dropped; -EINTR: buffers came this moment; -EAGAIN; -ENODEV. */
 static int
 receive(struct ring *r, const struct frame *f)
 {
@@ -267,13 +268,16 @@ receive(struct ring *r, const struct frame *f)
 		r->dev->stats.frames_received++;
 		return 0;
 	}
+	/* The notification is for the buffer that is missing, not for the first of them. */
+	if (n == -EAGAIN)
+		n = queue_arm(&r->q) > 0 ? -EINTR : -EAGAIN;
 	queue_back(&r->q, before);
 	if (n == -EMSGSIZE) {
 		r->dev->stats.dropped_too_long++;
 		return 0;
 	}
-	if (n == -EAGAIN)
-		return -EAGAIN;
+	if (r->q.bad == NULL)
+		return n;
 	ring_failed(r);
 	return -ENODEV;
 }
@@ -297,9 +301,9 @@ net_deliver(void *arg, const struct frame *f)
 		return -ENODEV;
 	if (!header_for(d, f, &own, &f))
 		return 0;
-	rc = receive(r, f);
-	if (rc == -EAGAIN && queue_arm(&r->q) > 0)
+	do {
 		rc = receive(r, f);
+	} while (rc == -EINTR);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -73,6 +74,7 @@ rig_start(struct rig *r, unsigned int n, const char *options, const char *const 
 		return -errno;
 	r->pid = fork();
 	if (r->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(out[1], STDOUT_FILENO);
 		close(out[0]);
 		execv(rig_program, (char *const *)(uintptr_t)argv);
@@ -147,6 +149,9 @@ pair_open(struct driver d[2], struct rig *r, const struct vmm_guest_conf *conf)
 		rc = driver_open(&d[i], r->sockets[i], &own);
 		if (rc == 0)
 			rc = driver_start(&d[i]);
+		if (rc == 0 && own.pairs > 1)
+			rc = driver_command(&d[i], VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+					    &own.pairs, sizeof(own.pairs));
 	}
 	return rc;
 }
@@ -176,7 +181,7 @@ send_some(struct driver d[2], unsigned int from, struct way *w, unsigned int fra
 		struct vmm_frame f = { .flow = 10 * from + i % n_flows, .seq = flow->sent };
 
 		if (flow->sent == frames / n_flows)
-			break;
+			continue;
 		memcpy(f.dst, d[1 - from].g->mac, 6);
 		memcpy(f.src, g->mac, 6);
 		f.len = VMM_FRAME_UDP_MIN + (uint32_t)(flow->sent * 37 % (len_most - VMM_FRAME_UDP_MIN + 1));
@@ -221,6 +226,7 @@ pair_stream(struct driver d[2], unsigned int frames, uint32_t len_most, unsigned
 	struct way ways[2];
 	int rc = 0;
 
+	frames -= frames % flows;
 	memset(ways, 0, sizeof(ways));
 	for (unsigned int i = 0; i < 2 * FLOWS_MAX; i++)
 		ways[i / FLOWS_MAX].flows[i % FLOWS_MAX].id = 10 * (i / FLOWS_MAX) + i % FLOWS_MAX;
@@ -238,4 +244,63 @@ pair_stream(struct driver d[2], unsigned int frames, uint32_t len_most, unsigned
 	for (unsigned int i = 0; i < 2 * FLOWS_MAX && rc >= 0; i++)
 		rc = vmm_flow_check(&ways[i / FLOWS_MAX].flows[i % FLOWS_MAX], 0, &d[0].fault);
 	return rc < 0 ? rc : 0;
+}
+
+/* One driver */
+
+void
+conf_plain(struct vmm_guest_conf *conf)
+{
+	vmm_guest_conf_init(conf);
+	conf->indirect = false;
+	conf->shadow = true;
+}
+
+int
+driver_send(struct driver *d, const uint8_t *dst, const uint8_t *src, struct vmm_flow *flow,
+	    unsigned int n)
+{
+	uint8_t bytes[200];
+	unsigned int done;
+	int rc = vmm_guest_reclaim(d->g);
+
+	for (done = 0; rc >= 0 && done < n; done++) {
+		struct vmm_frame f = { .flow = flow->id, .seq = flow->sent, .len = sizeof(bytes) };
+
+		memcpy(f.dst, dst, 6);
+		memcpy(f.src, src == NULL ? d->g->mac : src, 6);
+		vmm_frame_build(bytes, &f);
+		rc = vmm_guest_send(d->g, 0, bytes, f.len, NULL);
+		if (rc == -EAGAIN)
+			break;
+		flow->sent++;
+	}
+	if (rc >= 0 || rc == -EAGAIN)
+		rc = vmm_guest_flush(d->g);
+	return rc < 0 ? rc : (int)done;
+}
+
+int
+driver_receive(struct driver *d, struct vmm_flow *flow, unsigned int n)
+{
+	uint8_t bytes[2048];
+	unsigned int got = 0;
+	struct vmm_frame f;
+	int len = 0, rc = 1;
+
+	while (got < n && rc > 0) {
+		while (got < n && (len = vmm_guest_recv(d->g, 0, bytes, sizeof(bytes), NULL)) > 0) {
+			if (vmm_frame_parse(&f, bytes, (uint32_t)len, &d->fault) < 0)
+				return -EPROTO;
+			if (f.flow != flow->id)
+				continue;
+			if (vmm_flow_received(flow, &f, &d->fault) < 0)
+				return -EPROTO;
+			got++;
+		}
+		if (len < 0 || vmm_guest_flush(d->g) < 0)
+			return -EPROTO;
+		rc = got < n ? vmm_guest_wait(&d->g, 1, 1000) : 0;
+	}
+	return rc < 0 ? rc : (int)got;
 }

@@ -47,8 +47,23 @@ void pair_close(struct driver d[2]);
 /** Sends frames both ways and checks every one.  @return 0; -EPROTO; -ETIMEDOUT */
 int pair_stream(struct driver d[2], unsigned int frames, uint32_t len_most, unsigned int flows);
 
+/**
+ * Sends up to `n` frames from one driver to an address, numbered on from `flow`.
+ *
+ * @param src  NULL: the driver's own
+ * @return     how many the ring took; -errno
+ */
+int driver_send(struct driver *d, const uint8_t *dst, const uint8_t *src, struct vmm_flow *flow,
+		unsigned int n);
+
+/** Receives until `n` frames of a flow have come in order, or nothing more comes for a second.
+ *  @return how many; -errno */
+int driver_receive(struct driver *d, struct vmm_flow *flow, unsigned int n);
+
+/** What most stories want: split, mergeable, event index, containment. */
+void conf_plain(struct vmm_guest_conf *conf);
+
 /* Stories */
-void stories_traffic(void);
 void stories_strict(void);
 void stories_vendor(void);
 void stories_wire(void);
