@@ -176,23 +176,47 @@ keys_add(struct keys *k, uint32_t frame, fdb_key_t key)
 	k->of[frame] = (uint8_t)k->n++;
 }
 
+/*
+ * Whether what was found of a frame holds for this one, too: both begin with the same addresses,
+ * and the same tag if there is one.  What ends with its type has none, whatever stands behind it.
+ */
+static inline bool
+frame_like(const struct fwd_frame *fr, const struct fwd_frame *known, uint32_t len_max)
+{
+	uint64_t a[2], b[2];
+
+	memcpy(a, fr->snap, sizeof(a));
+	memcpy(b, known->snap, sizeof(b));
+	return a[0] == b[0] && likely(a[1] == b[1]) && likely(fr->len >= RTE_ETHER_HDR_LEN + 4) &&
+	       likely(fr->len <= len_max) && likely(fr->drop == DROP_NONE);
+}
+
 /* Reads the frames; keeps alive or reports the address that they come from, once in a row. */
 static void
 keys_read(struct fwd *f, struct keys *k)
 {
+	const uint32_t frame_max = f->src->frame_max, n = f->n;
+	const struct fwd_frame *known = NULL;
 	uint64_t bytes = 0;
 	uint32_t len_max = 0;
+	uint8_t key = 0;
 
 	k->n = 0;
 	k->n_dropped = 0;
 	k->src = NOBODY;
 	for (uint32_t i = 0; i < KEYS_BACK; i++)
 		k->keys[i] = NOBODY;
-	for (uint32_t i = 0; i < f->n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		struct fwd_frame *fr = &f->frames[i];
 		fdb_key_t dst, src;
 
 		bytes += fr->len;
+		if (likely(known != NULL) && likely(frame_like(fr, known, frame_max))) {
+			len_max = RTE_MAX(len_max, fr->len);
+			fr->vlan = known->vlan;
+			k->of[i] = key;
+			continue;
+		}
 		if (unlikely(fr->drop != DROP_NONE || !frame_keys(f, k, fr, &dst, &src))) {
 			k->n_dropped++;
 			continue;
@@ -203,6 +227,8 @@ keys_read(struct fwd *f, struct keys *k)
 			k->src = src;
 			fdb_seen(f->opts.fdb, f->worker, f->src->number, src);
 		}
+		known = fr;
+		key = k->of[i];
 	}
 	f->bytes = bytes;
 	k->len_max = len_max;

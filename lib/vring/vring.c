@@ -132,6 +132,8 @@ vring_break(struct vring *r, enum vring_bad why)
 	atomic_store_explicit(&r->bad, why, memory_order_relaxed);
 }
 
+#define LAP_FLAGS ((uint64_t)(DESC_AVAIL | DESC_USED) << 48)
+
 static inline uint16_t
 used_flags(const struct vring_chain *c, bool wrap)
 {
@@ -153,12 +155,17 @@ packed_put_first(struct vring *r, const struct vring_chain *c)
 	r->unpublished += c->n_slots;
 }
 
-/* Flags and what they vouch for, in one store; `elem` has the length in its upper half. */
+/*
+ * Flags and what they vouch for, in one store; `elem` has the length in its upper half, and `lap`
+ * the flags that tell the ring's lap, where they stand.
+ */
 static inline void
-packed_word_store(struct vring_packed_desc *d, uint64_t elem, uint16_t flags)
+packed_word_store(struct vring_packed_desc *d, uint64_t elem, uint64_t lap)
 {
-	const uint64_t word = (elem >> 32 | elem << 32) | (uint64_t)flags << 48;
+	uint64_t word = (elem >> 32 | elem << 32) | lap;
 
+	if (elem >> 32 != 0)
+		word |= (uint64_t)DESC_WRITE << 48;
 	__atomic_store_n((uint64_t *)&d->len, word, __ATOMIC_RELEASE);
 }
 
@@ -166,27 +173,27 @@ static void
 packed_put(struct vring *r, const struct vring_chain *c, uint32_t n)
 {
 	const struct vring_chain *end = c + n;
-	struct vring_packed_desc *desc = r->packed.desc;
-	const uint32_t size = r->size;
-	uint32_t slots = 0, idx;
-	bool wrap;
+	struct vring_packed_desc *const desc = r->packed.desc, *const last = desc + r->size;
+	struct vring_packed_desc *first, *d;
+	uint32_t laps = 0;
+	uint64_t lap;
 
 	if (n > 0 && !r->pending)
 		packed_put_first(r, c++);
-	idx = r->idx;
-	wrap = r->wrap;
+	first = d = &desc[r->idx];
+	lap = r->wrap ? LAP_FLAGS : 0;
 	for (; c < end; c++) {
-		packed_word_store(&desc[idx], c->elem, used_flags(c, wrap));
-		slots += c->n_slots;
-		idx += c->n_slots;
-		if (unlikely(idx >= size)) {
-			idx -= size;
-			wrap = !wrap;
+		packed_word_store(d, c->elem, lap);
+		d += c->n_slots;
+		if (unlikely(d >= last)) {
+			d -= last - desc;
+			lap ^= LAP_FLAGS;
+			laps++;
 		}
 	}
-	r->idx = (uint16_t)idx;
-	r->wrap = wrap;
-	r->unpublished += slots;
+	r->idx = (uint16_t)(d - desc);
+	r->wrap = lap != 0;
+	r->unpublished += (uint32_t)(d - first) + laps * r->size;
 }
 
 static void

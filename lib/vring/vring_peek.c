@@ -34,21 +34,23 @@ packed_load(const void *p)
 	return d;
 }
 
-/* The second half of a packed descriptor, in one load. */
-struct packed_word {
-	uint32_t len;
-	uint16_t id;
-	uint16_t flags;
-};
-
-static inline struct packed_word
+/* The second half of a packed descriptor: length, id and flags, in one load. */
+static inline uint64_t
 packed_word_load(const struct vring_packed_desc *d)
 {
-	const uint64_t word = __atomic_load_n((const uint64_t *)&d->len, __ATOMIC_ACQUIRE);
-	struct packed_word w;
+	return __atomic_load_n((const uint64_t *)&d->len, __ATOMIC_ACQUIRE);
+}
 
-	memcpy(&w, &word, sizeof(w));
-	return w;
+static inline uint32_t
+packed_word_flags(uint64_t word)
+{
+	return (uint32_t)(word >> 48);
+}
+
+static inline uint16_t
+packed_word_id(uint64_t word)
+{
+	return (uint16_t)(word >> 32);
 }
 
 /* Adds a buffer to the chain, in as many pieces as the guest's memory has here. */
@@ -282,17 +284,22 @@ plain_of(const struct vring *r)
 			       .host = first->host, .hdr_len = r->hdr_len };
 }
 
+static __rte_noinline uint8_t *
+plain_elsewhere(const struct gmem *mem, uint64_t gpa, uint32_t len)
+{
+	return gmem_at(mem, (gpa_t){ gpa }, len);
+}
+
 static inline bool
 plain_at(const struct plain *p, uint64_t gpa, uint32_t len, uint8_t **host)
 {
-	const uint64_t off = gpa - p->gpa;
-	uint64_t end;
+	const uint64_t off = gpa - p->gpa, end = off + len;
 
-	if (likely(!__builtin_add_overflow(off, len, &end)) && likely(end <= p->size)) {
+	if (likely(end <= p->size) && likely(end >= len)) {
 		*host = p->host + off;
 		return true;
 	}
-	*host = gmem_at(p->mem, (gpa_t){ gpa }, len);
+	*host = plain_elsewhere(p->mem, gpa, len);
 	return *host != NULL;
 }
 
@@ -454,20 +461,20 @@ packed_run(const struct vring *r, struct vring_batch *b, uint32_t n)
 {
 	const struct plain p = plain_of(r);
 	const struct vring_packed_desc *d = &r->packed.desc[b->next], *end;
-	const uint16_t flags = (r->writable ? DESC_WRITE : 0) | (b->next_wrap ? DESC_AVAIL : DESC_USED);
+	const uint32_t flags = (r->writable ? DESC_WRITE : 0) | (b->next_wrap ? DESC_AVAIL : DESC_USED);
 	struct vring_chain *c = &b->chains[b->n];
 	struct vring_seg *s = &b->segs[b->n_segs];
 
 	n = run_len(b, n, r->size - b->next);
 	end = d + n;
-	if ((packed_word_load(d).flags & PLAIN_FLAGS) == flags)
+	if ((packed_word_flags(packed_word_load(d)) & PLAIN_FLAGS) == flags)
 		packed_prefetch(d + 1, end);
 	for (; d < end; d++) {
-		const struct packed_word w = packed_word_load(d);
+		const uint64_t word = packed_word_load(d);
 
-		if ((w.flags & PLAIN_FLAGS) != flags ||
-		    !chain_plain(&p, c++, s++, __atomic_load_n(&d->addr, __ATOMIC_RELAXED), w.len,
-				 w.id))
+		if ((packed_word_flags(word) & PLAIN_FLAGS) != flags ||
+		    !chain_plain(&p, c++, s++, __atomic_load_n(&d->addr, __ATOMIC_RELAXED),
+				 (uint32_t)word, packed_word_id(word)))
 			break;
 	}
 	n -= (uint32_t)(end - d);
