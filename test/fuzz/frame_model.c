@@ -128,7 +128,7 @@ struct way {
 
 /* Returns false when the frame goes nowhere. */
 static bool
-way_find(struct way *w, uint16_t port, const struct ref_frame *fr)
+way_find(struct way *w, uint16_t port, const struct ref_frame *fr, bool flooded)
 {
 	struct rig_port *named = &rig.ports[port];
 
@@ -140,7 +140,7 @@ way_find(struct way *w, uint16_t port, const struct ref_frame *fr)
 	w->parked = model_park_find(&w->port, fr);
 	if (w->parked || model_reached(w->port))
 		return true;
-	model_drop(named, DROP_NO_RING);
+	model_drop(named, flooded ? DROP_DEAF : DROP_NO_RING);
 	return false;
 }
 
@@ -166,7 +166,7 @@ unicast(struct ref_frame *fr, struct way *w)
 	else if (!model_heard(to->live.number))
 		model_drop(&rig.ports[0], DROP_ISOLATED);
 	else
-		return way_find(w, to->live.number, fr);
+		return way_find(w, to->live.number, fr, false);
 	return false;
 }
 
@@ -199,7 +199,7 @@ flood_to(uint16_t port, uint32_t first, uint32_t end, bool *bad)
 
 	for (uint32_t i = first; i < end; i++)
 		if (floods(&rig.frames[i]))
-			n += way_find(&ways[n], port, &rig.frames[i]);
+			n += way_find(&ways[n], port, &rig.frames[i], true);
 	for (uint32_t i = 0; i < n; i++)
 		bad[ways[i].fr - &rig.frames[first]] |= !way_go(&ways[i], true);
 }

@@ -444,7 +444,7 @@ removed_story(void)
 	rig_ring_put(in, 0, frame, sizeof(frame));
 	rig_ring_put(out, 0, frame, sizeof(frame));
 	CHECK(rig_turn(0) == 1 && rig_turn(1) == 0);
-	CHECK(rig_drops(out, DROP_NO_RING) == 1);
+	CHECK(rig_drops(out, DROP_DEAF) == 1);
 	CHECK(came_out(frame, sizeof(frame), 0));
 	rings_close();
 	rte_dev_event_callback_process("net_ring1", RTE_DEV_EVENT_REMOVE);
