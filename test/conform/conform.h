@@ -19,6 +19,8 @@ struct wire;
 
 struct provider {
 	const char *name;
+	bool modern;  /* refuses a guest without VERSION_1, as devices of virtio 1 do */
+	bool holds;   /* a frame that its receiver has no buffer for waits with its sender, for a time */
 	/** @return 0; -errno */
 	int (*open)(struct wire **out);
 	void (*close)(struct wire *w);
@@ -29,6 +31,10 @@ struct provider {
 	uint64_t (*drops)(const struct wire *w);
 	/** Does what is control's to do. */
 	void (*tend)(struct wire *w);
+	/** NULL, or hears of a vdev that runs. */
+	void (*started)(struct wire *w, const struct vdev *dev);
+	/** NULL, or says in the end what else was wrong; NULL: nothing. */
+	const char *(*fault)(struct wire *w);
 };
 
 /** What is asked of both guests. */
@@ -63,9 +69,9 @@ struct conform_case {
 };
 
 extern const struct conform_case life_cases[], change_cases[], log_cases[], bad_cases[],
-	refuse_cases[];
+	refuse_cases[], legacy_cases[];
 extern const unsigned int n_life_cases, n_change_cases, n_log_cases, n_bad_cases,
-	n_refuse_cases;
+	n_refuse_cases, n_legacy_cases;
 
 /** Fails the case where it stands. */
 #define NEED(c, cond) do { \

@@ -3,6 +3,7 @@
 #include "conform.h"
 #include "dirty.h"
 #include "provider_sw.h"
+#include "provider_vdpa.h"
 #include "shapes.h"
 
 #include <rte_common.h>
@@ -13,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct provider *const providers[] = { &provider_sw };
+static const struct provider *const providers[] = {
+	&provider_sw, &provider_vdpa_log, &provider_vdpa_shadow,
+};
 
 static unsigned int n_run, n_failed;
 
@@ -161,8 +164,12 @@ format_run(const struct provider *p, struct wire *w, bool packed, uint32_t seed)
 {
 	struct shape shape;
 
-	for (unsigned int i = 0; shapes_next(packed, i, &shape); i++)
-		cases_run(p, w, &shape, seed + i, life_cases, n_life_cases, false);
+	for (unsigned int i = 0; shapes_next(packed, i, &shape); i++) {
+		if (p->modern && shape.legacy)
+			cases_run(p, w, &shape, seed + i, legacy_cases, n_legacy_cases, false);
+		else
+			cases_run(p, w, &shape, seed + i, life_cases, n_life_cases, false);
+	}
 	for (unsigned int i = 0; shapes_few_next(packed, i, &shape); i++) {
 		cases_run(p, w, &shape, seed + i, change_cases, n_change_cases, false);
 		cases_run(p, w, &shape, seed + i, refuse_cases, n_refuse_cases, false);
@@ -185,6 +192,7 @@ main(int argc, char **argv)
 {
 	const struct provider *p = argc > 2 ? provider_find(argv[1]) : NULL;
 	uint32_t seed = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 0) : 1;
+	const char *fault;
 	struct wire *w;
 	int rc;
 
@@ -199,6 +207,11 @@ main(int argc, char **argv)
 		return 1;
 	}
 	format_run(p, w, strcmp(argv[2], "packed") == 0, seed);
+	fault = p->fault != NULL ? p->fault(w) : NULL;
+	if (fault != NULL) {
+		printf("FAILED: %s\n", fault);
+		n_failed++;
+	}
 	p->close(w);
 	printf("%s-%s: %u cases, %u failed, seed %u\n", p->name, argv[2], n_run, n_failed, seed);
 	return n_failed > 0 || n_run == 0;

@@ -165,6 +165,25 @@ stats_grow(struct conform *c)
 	return conform_sum(c);
 }
 
+static int
+legacy(struct conform *c)
+{
+	struct vdev_cfg cfg = side_cfg(&c->a);
+	struct vdev_ring_stats st;
+	uint8_t *copy = side_copy(&c->a);
+
+	NEED(c, vdev_start(c->a.dev, &cfg) == -ENOTSUP);
+	NEED(c, side_same(&c->a, copy));
+	NEED(c, vdev_stats(c->a.dev, 0, &st) == -ERANGE);
+	return 0;
+}
+
+const struct conform_case legacy_cases[] = {
+	{ "a guest of before virtio 1", legacy },
+};
+
+const unsigned int n_legacy_cases = sizeof(legacy_cases) / sizeof(legacy_cases[0]);
+
 const struct conform_case refuse_cases[] = {
 	{ "unknown features", unknown_features },
 	{ "no memory", no_memory },

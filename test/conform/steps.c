@@ -19,6 +19,8 @@ conform_start(struct conform *c)
 
 	if (rc == 0)
 		rc = side_start(&c->a);
+	if (rc == 0 && c->provider->started != NULL)
+		c->provider->started(c->wire, c->a.dev);
 	return rc < 0 ? vmm_fault_set(&c->fault, "start: %s", strerror(-rc)) : 0;
 }
 
@@ -58,6 +60,9 @@ conform_unsent(struct conform *c, struct side *s)
 		int rc = vmm_guest_reclaim(s->g);
 
 		TRY(rc);
+		/* No sender is held back for a receiver: but on a wire that waits for buffers. */
+		if (c->provider->holds)
+			TRY(traffic_recv(s == &c->a ? &c->ab : &c->ba));
 		if (rc == 0)
 			usleep(NAP_US);
 	}
