@@ -255,6 +255,7 @@ device_init(struct vdpadev *d, const struct vdpadev_opts *opts, char *why, size_
 	if (rc < 0)
 		return rc;
 	d->attentive = vdpadev_tells(d->device, "mode_shadow");
+	vdpadev_counts_begin(d);
 	rc = rte_dev_event_callback_register(d->name, on_event, d);
 	if (rc < 0)
 		return refuse(why, size, rc, "%s: %s", d->name, strerror(-rc));

@@ -36,9 +36,10 @@ struct vring;
 	X(pages,  "pages") \
 	X(rounds, "rounds")
 
-/* A counter of a driver that may begin again with each configuration; ours never does. */
+/* A counter of a driver that may begin again with each configuration; ours begins with the vdev and
+ * never does. */
 struct vdpadev_count {
-	uint64_t before;   /* up to when it last began again */
+	uint64_t before;   /* up to when it last began again, less what it had counted for others */
 	uint64_t last;     /* as last read */
 };
 
@@ -164,6 +165,8 @@ bool vdpadev_tells(const struct rte_vdpa_device *device, const char *name);
 bool vdpadev_device_tells(const struct rte_vdpa_device *device, const char *name);
 /* The word with which a driver of this project has given up; NULL: it has not. */
 const char *vdpadev_device_failed(const struct rte_vdpa_device *device);
+/* What the driver has counted up to now was for others. */
+void vdpadev_counts_begin(struct vdpadev *d);
 /* Reads a ring's counters, so that they go on when the driver begins again. */
 void vdpadev_counts_read(struct vdpadev *d, uint16_t qid, struct vdpadev_told *told);
 int vdpadev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out);

@@ -176,6 +176,20 @@ count_go_on(struct vdpadev_count *c, uint64_t now)
 	return c->before + now;
 }
 
+void
+vdpadev_counts_begin(struct vdpadev *d)
+{
+	for (uint16_t q = 0; q < 2 * d->vdev.n_pairs_max; q++) {
+		struct vdpadev_told told;
+
+		vdpadev_told_get(d, q, &told);
+		for (unsigned int i = 0; i < COUNTS; i++)
+			d->rings[q].counts[i] = (struct vdpadev_count){
+				.before = -told.counts[i], .last = told.counts[i],
+			};
+	}
+}
+
 /* What we did on the driver's behalf counts where it does not say so itself. */
 void
 vdpadev_counts_read(struct vdpadev *d, uint16_t qid, struct vdpadev_told *told)
