@@ -62,6 +62,9 @@ recovers(struct conform *c)
 {
 	TRY(vmm_guest_reclaim(c->a.g));
 	c->forgotten += vmm_guest_unsent(c->a.g);
+	/* Frames for it wait no longer than they may. */
+	if (c->provider->holds)
+		TRY(conform_unsent(c, &c->b));
 	TRY(side_reboot(&c->a));
 	c->ab.lost = c->ab.sent - c->ab.received;
 	c->ba.lost = c->ba.sent - c->ba.received;

@@ -17,6 +17,9 @@
 #define ANSWER_SIZE 32768
 #define ANSWER_S    10
 
+/* Much longer than a device is away while it starts again, much shorter than a case may wait. */
+#define PATIENCE_MS "300"
+
 struct model {
 	pid_t pid;
 	unsigned int n_devices;
@@ -35,13 +38,13 @@ static void
 run(const struct model *m, const char *program, const char *device, int out)
 {
 	char devices[DEVICES_MAX][256];
-	char *argv[4 + 2 * DEVICES_MAX] = { (char *)(uintptr_t)program, "--control",
-					    (char *)(uintptr_t)m->control };
+	char *argv[7 + 2 * DEVICES_MAX] = { (char *)(uintptr_t)program, "--control",
+					    (char *)(uintptr_t)m->control, "--patience", PATIENCE_MS };
 
 	for (unsigned int i = 0; i < m->n_devices; i++) {
 		snprintf(devices[i], sizeof(devices[i]), "%s,%s", m->sockets[i], device);
-		argv[3 + 2 * i] = "--device";
-		argv[4 + 2 * i] = devices[i];
+		argv[5 + 2 * i] = "--device";
+		argv[6 + 2 * i] = devices[i];
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(out, STDOUT_FILENO);

@@ -198,7 +198,7 @@ plugin_sum(const char *counter)
 static uint64_t
 vdpa_drops(const struct wire *w)
 {
-	return plugin_sum("discards") + model_sum(w->model, "dropped_");
+	return plugin_sum("discards") + plugin_sum("drops") + model_sum(w->model, "dropped_");
 }
 
 static void

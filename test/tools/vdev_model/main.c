@@ -76,6 +76,7 @@ model_init(struct model *m)
 {
 	int rc = loop_init();
 
+	wire_patience_set(m->options.patience_ms);
 	m->devices = calloc(m->options.n_devices, sizeof(*m->devices));
 	m->servers = calloc(m->options.n_devices, sizeof(*m->servers));
 	if (m->devices == NULL || m->servers == NULL)

@@ -26,6 +26,7 @@ struct options {
 	} faults[16];
 	unsigned int n_devices, n_faults;
 	const char *control;    /* NULL: none */
+	uint16_t patience_ms;
 };
 
 /** The process. */

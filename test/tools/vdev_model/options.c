@@ -114,7 +114,7 @@ usage(void)
 {
 	fprintf(stderr,
 		"usage: vdev_model --device SOCKET[,OPTION]... [--device ...] [--control PATH]\n"
-		"       [--fault NAME[=ARG]]...\n"
+		"       [--fault NAME[=ARG]]... [--patience MS]\n"
 		"options of a device: mac=M queues=PAIRS mtu=N size=N positions logging packed\n"
 		"       event_idx indirect page_per_vq\n");
 	return -EINVAL;
@@ -127,11 +127,13 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "device", required_argument, NULL, 'd' },
 		{ "control", required_argument, NULL, 'c' },
 		{ "fault", required_argument, NULL, 'f' },
+		{ "patience", required_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c, rc = 0;
 
 	memset(o, 0, sizeof(*o));
+	o->patience_ms = WIRE_PATIENCE_MS;
 	while (rc == 0 && (c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'd')
 			rc = device_parse(o, optarg);
@@ -139,6 +141,8 @@ options_parse(struct options *o, int argc, char **argv)
 			o->control = optarg;
 		else if (c == 'f')
 			rc = fault_parse(o, optarg);
+		else if (c == 'p')
+			rc = number(optarg, 1, UINT16_MAX, &o->patience_ms);
 		else
 			return usage();
 	}

@@ -25,6 +25,13 @@ static struct member *members[WIRE_MEMBERS_MAX];
 static unsigned int n_members;
 static struct addr addrs[ADDRS_MAX];
 static struct frame frame;
+static uint64_t patience_us = WIRE_PATIENCE_MS * UINT64_C(1000);
+
+void
+wire_patience_set(uint32_t ms)
+{
+	patience_us = ms * UINT64_C(1000);
+}
 
 int
 wire_add(struct member *m, const struct member_ops *ops, void *arg, struct device_stats *stats)
@@ -101,8 +108,8 @@ holds(struct member *to, struct member *from, int rc)
 
 	if (to->stuck_since == 0)
 		to->stuck_since = now;
-	if (now - to->stuck_since < WIRE_PATIENCE_US) {
-		loop_at(to->stuck_since + WIRE_PATIENCE_US);
+	if (now - to->stuck_since < patience_us) {
+		loop_at(to->stuck_since + patience_us);
 		return true;
 	}
 	if (rc == -EAGAIN)
