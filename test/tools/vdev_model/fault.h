@@ -24,7 +24,7 @@ struct device;
 	X(lost_interrupt) \
 	/* A stop is never acknowledged; a reset of the function ends it, unless ARG is not 0. */ \
 	X(stuck_stop) \
-	/* The next used index is one that cannot be. */ \
+	/* The next used index is one that cannot be; packed: its element is a slot too far. */ \
 	X(wrong_index) \
 	/* The next used element names a chain that cannot be; ARG not 0: one that is not out. */ \
 	X(wrong_id) \

@@ -50,6 +50,7 @@ model_fault(struct model *m, unsigned int device, const char *text)
 		return f;
 	fault_set(&m->devices[device], (enum fault)f, arg == NULL || strcmp(arg, "=off") != 0,
 		  arg == NULL ? 0 : strtoull(arg + 1, NULL, 0));
+	server_poll(&m->servers[device]);       /* who asked finds it so */
 	return 0;
 }
 

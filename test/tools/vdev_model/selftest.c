@@ -83,5 +83,7 @@ main(int argc, char **argv)
 	stories_wire();
 	stories_strict();
 	stories_vendor();
+	stories_fault();
+	stories_message();
 	return check_done("vdev_model");
 }
