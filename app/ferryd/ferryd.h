@@ -44,6 +44,7 @@ struct ferryd {
 	struct migrations *migrations;
 	struct rpc_switch methods;
 
+	_Atomic uint32_t stays[PORT_MAX]; /* by port: how often a guest has left it; any: adds */
 	_Atomic bool changes_lost; /* a port has changed and the event queue was full */
 
 	pid_t console;  /* ferryctl of -i; 0: none */

@@ -45,6 +45,8 @@ port_changed(void *arg, struct port *p)
 	const struct event ev = { .kind = EVENT_PORT_CHANGED, .port = port_number(p) };
 	struct ferryd *d = arg;
 
+	if (!port_connected(p))
+		atomic_fetch_add(&d->stays[port_number(p)], 1);
 	eventlog_changed(d->events, port_number(p));
 	if (!event_send(d->cross, &ev))
 		atomic_store(&d->changes_lost, true);
@@ -91,7 +93,8 @@ port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac, uint6
 	struct ferryd *d = arg;
 
 	struct event ev = {
-		.kind = EVENT_ANNOUNCE, .port = port_number(p), .values = { port_id(p) },
+		.kind = EVENT_ANNOUNCE, .port = port_number(p),
+		.values = { port_id(p), atomic_load(&d->stays[port_number(p)]) },
 	};
 
 	peer_moves_expect(d->peers, port_number(p), features);
@@ -101,13 +104,15 @@ port_announce(void *arg, struct port *p, const struct rte_ether_addr *mac, uint6
 }
 
 static void
-announce_again(void *arg, uint16_t port, uint32_t id, const struct rte_ether_addr *mac)
+announce_again(void *arg, uint16_t port, uint32_t id, uint32_t stay,
+	       const struct rte_ether_addr *mac)
 {
 	struct ferryd *d = arg;
 	struct port *p = port_by_number(d->ports, port);
 
-	/* once it has left, the network would follow to where it is not */
-	if (p != NULL && port_connected(p) && !park_left(d->parks, port))
+	/* Once it has left, the network would follow to where it is not, although by then another
+	 * front-end waits there for the guest to come back. */
+	if (p != NULL && port_connected(p) && atomic_load(&d->stays[port]) == stay)
 		worker_announce(d->workers, port, id, mac);
 }
 
@@ -124,7 +129,8 @@ on_announce(void *arg, const struct event *ev)
 	if (p != NULL && port_id(p) == ev->values[0] && fdb_learn(d->fdb, key, ev->port) == 0)
 		peer_moves_heard(d->peers, ev->port, key);
 	worker_announce(d->workers, ev->port, (uint32_t)ev->values[0], &mac);
-	announcer_add(d->announcer, ev->port, (uint32_t)ev->values[0], &mac);
+	announcer_add(d->announcer, ev->port, (uint32_t)ev->values[0], (uint32_t)ev->values[1],
+		      &mac);
 }
 
 int

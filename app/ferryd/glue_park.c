@@ -79,7 +79,7 @@ arrival_announce(struct ferryd *d, fdb_key_t key, uint16_t to)
 	if (p == NULL || port_opts(p)->type != PORT_VHOST_USER || fdb_key_vlan(key) != 0)
 		return;
 	if (!announcer_has(d->announcer, to, &mac))
-		announcer_add(d->announcer, to, port_id(p), &mac);
+		announcer_add(d->announcer, to, port_id(p), atomic_load(&d->stays[to]), &mac);
 }
 
 static bool
@@ -115,6 +115,7 @@ glue_port_leaving(void *arg, struct port *p, uint64_t features, uint16_t n_rx)
 {
 	struct ferryd *d = arg;
 
+	atomic_fetch_add(&d->stays[port_number(p)], 1);
 	park_begin(d->parks, port_number(p), features, n_rx);
 }
 

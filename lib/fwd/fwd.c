@@ -21,7 +21,7 @@ fwd_create(const struct fwd_opts *opts, struct fwd **out)
 	f->busy_known = false;
 	f->work = f->turn_work = f->look_work = 0;
 	f->next = f->busy_next = 0;
-	f->patient = f->flooding = false;
+	f->patient = f->injected = f->flooding = false;
 	f->n_groups = 0;
 	memset(f->group_of, 0, sizeof(f->group_of));
 	vring_batch_reset(&f->tx);
@@ -304,7 +304,9 @@ fwd_inject(struct fwd *f, uint16_t port, uint32_t id, const uint8_t *data, uint3
 	f->lane = fwd_lane(f, f->src);
 	f->n = 1;
 	fwd_frame_set(fr, data, len, &rest);
+	f->injected = true;
 	fwd_classify(f);
+	f->injected = false;
 	cut = fwd_groups_claim(f);
 	if (cut == 0) {
 		fr->drop = DROP_BUSY;

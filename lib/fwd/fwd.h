@@ -66,7 +66,8 @@ bool fwd_arm(struct fwd *f, bool *bounded);
 void fwd_disarm(struct fwd *f);
 
 /**
- * Sends a frame of ours out of a port as if its guest had sent it: an announcement.
+ * Sends a frame of ours out of a port as if its guest had sent it: an announcement, which the network
+ * learns by.  We do not: who has it announced knows where the guest is, and late ones would undo it.
  *
  * @param id    port_id() of the port that is meant: one that has its number now sends nothing
  * @param data  frame without virtio-net header; at most 128 bytes

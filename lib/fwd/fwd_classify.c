@@ -225,7 +225,8 @@ keys_read(struct fwd *f, struct keys *k)
 		keys_add(k, i, dst);
 		if (unlikely(src != k->src)) {
 			k->src = src;
-			fdb_seen(f->opts.fdb, f->worker, f->src->number, src);
+			if (likely(!f->injected))
+				fdb_seen(f->opts.fdb, f->worker, f->src->number, src);
 		}
 		known = fr;
 		key = k->of[i];

@@ -96,6 +96,7 @@ struct fwd {
 	uint32_t n;
 	bool even;                            /* no frame is dropped, all go to one group */
 	bool patient;                         /* what finds no buffer is not dropped: it waits */
+	bool injected;                        /* ours, in the name of a guest: nobody learns by it */
 	bool flooding;                        /* copies are handed out to all ports */
 	uint32_t blamed;                      /* flooded frames whose bad headers were counted */
 	uint64_t bytes;                       /* of all of them */

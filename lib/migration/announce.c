@@ -14,6 +14,7 @@ static const uint32_t when_ms[] = { 100, 300, 700, 1500 };
 struct pending {
 	uint16_t port;
 	uint32_t id;
+	uint32_t stay;
 	struct rte_ether_addr mac;
 	uint32_t n_done;
 	uint64_t since_ns;
@@ -65,7 +66,7 @@ look(struct announcer *a, struct pending *p, uint64_t now_ns)
 {
 	if (now_ns - p->since_ns < when_ms[p->n_done] * 1000000ULL)
 		return true;
-	a->fn(a->arg, p->port, p->id, &p->mac);
+	a->fn(a->arg, p->port, p->id, p->stay, &p->mac);
 	return ++p->n_done < RTE_DIM(when_ms);
 }
 
@@ -104,7 +105,8 @@ announcer_has(const struct announcer *a, uint16_t port, const struct rte_ether_a
 }
 
 void
-announcer_add(struct announcer *a, uint16_t port, uint32_t id, const struct rte_ether_addr *mac)
+announcer_add(struct announcer *a, uint16_t port, uint32_t id, uint32_t stay,
+	      const struct rte_ether_addr *mac)
 {
 	uint32_t i = find(a, port, mac);
 
@@ -113,7 +115,7 @@ announcer_add(struct announcer *a, uint16_t port, uint32_t id, const struct rte_
 	if (a->n == ANNOUNCE_MAX)
 		drop(a, 0);
 	a->list[a->n++] = (struct pending){
-		.port = port, .id = id, .mac = *mac, .since_ns = clock_ns(),
+		.port = port, .id = id, .stay = stay, .mac = *mac, .since_ns = clock_ns(),
 	};
 	if (a->watch == NULL)
 		loop_timer(a->loop, TICK_US, on_tick, a, &a->watch);

@@ -28,7 +28,8 @@
 struct announcer;
 
 /** Announces an address from a port once. */
-typedef void announce_fn(void *arg, uint16_t port, uint32_t id, const struct rte_ether_addr *mac);
+typedef void announce_fn(void *arg, uint16_t port, uint32_t id, uint32_t stay,
+			 const struct rte_ether_addr *mac);
 
 /** @return 0; -ENOMEM */
 int announcer_create(struct loop *loop, announce_fn *fn, void *arg, struct announcer **out);
@@ -40,9 +41,10 @@ void announcer_destroy(struct announcer *a);
  * Has an address announced again, 100, 300, 700 and 1500 ms from now; from the beginning, when it
  * was about to be already.
  *
- * @param id  port_id() of the port, for `fn`
+ * @param id    port_id() of the port, for `fn`
+ * @param stay  which stay of a guest on the port this is, for `fn`: it may have ended by then
  */
-void announcer_add(struct announcer *a, uint16_t port, uint32_t id,
+void announcer_add(struct announcer *a, uint16_t port, uint32_t id, uint32_t stay,
 		   const struct rte_ether_addr *mac);
 
 /** Whether it is about to. */

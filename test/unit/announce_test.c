@@ -9,11 +9,11 @@ static struct announcer *a;
 static char told[256];
 
 static void
-on_announce(void *arg, uint16_t port, uint32_t id, const struct rte_ether_addr *mac)
+on_announce(void *arg, uint16_t port, uint32_t id, uint32_t stay, const struct rte_ether_addr *mac)
 {
 	size_t len = strlen(told);
 
-	CHECK(arg == &loop && id == port + 100u);
+	CHECK(arg == &loop && id == port + 100u && stay == port + 7u);
 	snprintf(told + len, sizeof(told) - len, "%u:%x ", port, mac->addr_bytes[5]);
 }
 
@@ -22,7 +22,7 @@ add(uint16_t port, uint8_t last)
 {
 	const struct rte_ether_addr mac = { { 0x52, 0x54, 0, 0, 0, last } };
 
-	announcer_add(a, port, port + 100u, &mac);
+	announcer_add(a, port, port + 100u, port + 7u, &mac);
 	CHECK(announcer_has(a, port, &mac) && !announcer_has(a, port + 1, &mac));
 }
 
