@@ -45,8 +45,6 @@ port_changed(void *arg, struct port *p)
 	const struct event ev = { .kind = EVENT_PORT_CHANGED, .port = port_number(p) };
 	struct ferryd *d = arg;
 
-	if (!port_connected(p))
-		atomic_fetch_add(&d->stays[port_number(p)], 1);
 	eventlog_changed(d->events, port_number(p));
 	if (!event_send(d->cross, &ev))
 		atomic_store(&d->changes_lost, true);
@@ -57,6 +55,8 @@ static void
 port_judge(struct ferryd *d, struct port *p)
 {
 	port_device_gone(d->ports, p);
+	if (!port_connected(p))
+		announcer_forget(d->announcer, port_number(p));
 	if (glue_port_deserted(d, p))
 		fdb_flush(d->fdb, port_number(p));
 }
