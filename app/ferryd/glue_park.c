@@ -85,10 +85,13 @@ arrival_announce(struct ferryd *d, fdb_key_t key, uint16_t to)
 static bool
 address_moving(void *arg, fdb_key_t key, uint16_t from, uint16_t to)
 {
-	const struct ferryd *d = arg;
-	const struct port *left = port_by_number(d->ports, from);
-	bool later = peer_moves_seen(d->peers, from, to) || park_learned(d->parks, from, to);
+	struct ferryd *d = arg;
+	struct port *left = port_by_number(d->ports, from);
+	bool later;
 
+	if (left != NULL && port_opts(left)->type != PORT_ETHDEV && !port_connected(left))
+		park_vanished(d->parks, from);
+	later = peer_moves_seen(d->peers, from, to) || park_learned(d->parks, from, to);
 	if (later || (left != NULL && port_opts(left)->type == PORT_ETHDEV))
 		arrival_announce(arg, key, to);
 	/* what came from one of our ports has left nothing with a peer */

@@ -286,6 +286,20 @@ park_return(struct park_set *ps, uint16_t port)
 	pthread_mutex_unlock(&ps->lock);
 }
 
+void
+park_vanished(struct park_set *ps, uint16_t port)
+{
+	struct park *p;
+
+	pthread_mutex_lock(&ps->lock);
+	p = ps->parks[port];
+	if (p != NULL && p->live.phase == PARK_RELEASING && p->live.heir == port) {
+		park_phase_set(p, PARK_KEEPING, PARK_NOWHERE);
+		park_publish(ps);
+	}
+	pthread_mutex_unlock(&ps->lock);
+}
+
 static bool
 in_use(const struct park *p)
 {

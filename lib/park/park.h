@@ -105,6 +105,9 @@ void park_begin(struct park_set *ps, uint16_t port, uint64_t features, uint16_t 
 /** The guest runs again on the port that it left. */
 void park_return(struct park_set *ps, uint16_t port);
 
+/** Who came back to the port that it had left has gone once more, and told nobody. */
+void park_vanished(struct park_set *ps, uint16_t port);
+
 /** The port is no more, and so is what was parked for it. */
 void park_forget(struct park_set *ps, uint16_t port);
 

@@ -106,6 +106,7 @@ step(char c)
 	case 'B': park_begin(parks, P, 5, 2); break;
 	case 'R': park_return(parks, P); break;
 	case 'F': park_forget(parks, P); break;
+	case 'V': park_vanished(parks, P); break;
 	case 'L': return park_learned(parks, P, Q);
 	case 'M': return park_learned(parks, P, S);
 	case 'o': CHECK(park_open(parks, Q) == 0); break;
@@ -148,6 +149,10 @@ static const struct row {
 	{ "seen elsewhere", "OBL", HERE(RELEASING, Q) },
 	{ "and again", "OBLL", HERE(RELEASING, Q) },
 	{ "it has gone on", "OBLM", HERE(RELEASING, S) },
+	{ "it came back and is seen elsewhere", "OBkRL", HERE(RELEASING, P) },
+	{ "it came back, vanished, and is seen elsewhere", "OBkRVL", HERE(RELEASING, Q) },
+	{ "who is elsewhere cannot vanish here", "OBkLV", HERE(RELEASING, Q) },
+	{ "nor who has not come back", "OV", HERE(READY, PARK_NOWHERE) },
 	{ "the heir is no more", "OBLf", HERE(KEEPING, PARK_NOWHERE) },
 	{ "another port is no more", "OBLMf", HERE(RELEASING, S) },
 	{ "after that it is seen again", "OBLfM", HERE(RELEASING, S) },
