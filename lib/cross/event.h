@@ -27,6 +27,7 @@ enum event_kind {
 	EVENT_PARK,   /**< frames are kept for a guest on its way: control looks after them */
 	EVENT_ANNOUNCE, /**< a front-end has its guest's address announced */
 	EVENT_DEVICE_FAILED, /**< a vDPA device is of no use any more (vdpadev_failed() says why) */
+	EVENT_PROVIDER, /**< who moves a port's rings has changed, or may have to */
 	EVENT_KINDS
 };
 

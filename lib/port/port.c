@@ -123,6 +123,7 @@ static int
 opts_check(const struct ports *ps, const struct port_opts *o, char *why, size_t size)
 {
 	bool vhost = o->type == PORT_VHOST_USER;
+	int rc;
 
 	if (o->name == NULL || !name_valid(o->name))
 		return port_refuse(why, size, -EINVAL,
@@ -142,7 +143,8 @@ opts_check(const struct ports *ps, const struct port_opts *o, char *why, size_t 
 		    strcmp(ps->ports[i]->opts.socket, o->socket) == 0)
 			return port_refuse(why, size, -EEXIST, "socket: port \"%s\" has %s already",
 					   ps->ports[i]->opts.name, o->socket);
-	return workers_check(ps, o, queues_most(o), why, size);
+	rc = port_provider_check(ps, o, why, size);
+	return rc < 0 ? rc : workers_check(ps, o, queues_most(o), why, size);
 }
 
 static char *
@@ -158,6 +160,8 @@ opts_free(struct port_opts *o)
 	free((char *)(uintptr_t)o->socket);
 	free((char *)(uintptr_t)o->devargs);
 	free((char *)(uintptr_t)o->group);
+	free((char *)(uintptr_t)o->vdpa);
+	free((char *)(uintptr_t)o->uplink);
 }
 
 static int
@@ -172,6 +176,11 @@ opts_copy(struct port_opts *to, const struct port_opts *from)
 	to->socket = copy(from->socket);
 	to->devargs = copy(from->devargs);
 	to->group = copy(group);
+	to->vdpa = copy(from->vdpa);
+	to->uplink = copy(from->uplink);
+	if ((from->vdpa != NULL && to->vdpa == NULL) ||
+	    (from->uplink != NULL && to->uplink == NULL))
+		return -ENOMEM;
 	if (to->name == NULL || (from->socket != NULL && to->socket == NULL) ||
 	    (from->devargs != NULL && to->devargs == NULL) || (group != NULL && to->group == NULL))
 		return -ENOMEM;
@@ -217,6 +226,8 @@ port_create(struct ports *ps, const struct port_opts *opts, struct port **out)
 	p->number = (uint16_t)number;
 	p->id = ++ps->last_id;
 	pthread_mutex_init(&p->lock, NULL);
+	atomic_init(&p->mover.uplink, PORT_NONE);
+	atomic_init(&p->mover.elsewhere, PORT_NONE);
 	rc = opts_copy(&p->opts, opts);
 	if (rc == 0)
 		rc = group = group_number(ps, p->opts.group);
@@ -251,6 +262,8 @@ live_create(struct port *p)
 	p->live->type = p->opts.type;
 	p->live->frame_max = (uint32_t)port_mtu(p) + RTE_ETHER_HDR_LEN;
 	p->live->stats = p->stats;
+	if (p->opts.vdpa != NULL)
+		p->live->elsewhere = &p->mover.elsewhere;
 	if (p->eth == NULL)
 		return 0;
 	p->bare = malloc(sizeof(*p->bare));
@@ -342,6 +355,7 @@ port_add(struct ports *ps, const struct port_opts *opts, char *why, size_t why_s
 		port_destroy(p);
 		return rc;
 	}
+	port_provider_uplinks(ps, NULL);
 	LOG(INFO, "%s: added, port %u", p->opts.name, p->number);
 	if (ps->ops.added != NULL)
 		ps->ops.added(ps->ops_arg, p);
@@ -354,6 +368,7 @@ void
 port_del(struct ports *ps, struct port *p)
 {
 	LOG(INFO, "%s: removed", p->opts.name);
+	port_provider_uplinks(ps, p);
 	port_vhost_stop(p);
 	port_hide(p);
 	if (ps->ops.removed != NULL)
@@ -465,7 +480,7 @@ vhost_move(struct port *p, uint16_t ring, uint32_t worker)
 	int rc;
 
 	pthread_mutex_lock(&p->lock);
-	rc = swdev_move(p->vdev, ring, worker);
+	rc = swdev_move(p->sw, ring, worker);
 	pthread_mutex_unlock(&p->lock);
 	return rc;
 }

@@ -13,9 +13,11 @@
  */
 
 #include "cross.h"
+#include "port_choice.h"
 #include "session.h"
 #include "stats.h"
 #include "swdev.h"
+#include "vdpadev.h"
 
 #include <rte_ether.h>
 
@@ -25,10 +27,15 @@
 #define PORT_MAX      1024
 #define PORT_NAME_MAX 32
 #define PORT_NONE     UINT16_MAX
+#define PORT_AWAY     (UINT16_MAX - 1)
 
 #define PORT_QUEUES_MAX  (VDEV_RINGS_MAX / 2)
 #define PORT_QUEUES_DEFAULT 8 /**< vhost-user: pairs, where nothing else is said */
 #define PORT_WORKER_NONE UINT16_MAX
+
+/** Microseconds that what is on the wire to or from a device has to arrive; see `drain_us`. */
+#define PORT_DRAIN_US     1000
+#define PORT_DRAIN_US_MAX 100000
 
 enum port_type { PORT_VHOST_USER, PORT_ETHDEV };
 
@@ -53,6 +60,18 @@ struct port_opts {
 	uint16_t n_workers;      /**< queues, from the first, whose place is said */
 	uint16_t workers[PORT_QUEUES_MAX]; /**< who polls a transmit ring (vhost-user, by pair) or
 				      a receive queue (ethdev); PORT_WORKER_NONE: who has least */
+	const char *vdpa;        /**< vhost-user: device that can move the rings; NULL: none */
+	enum port_want provider; /**< who is to move them; needs a device */
+	const char *uplink;      /**< port that stands for the device's own wire; NULL: none does */
+	uint32_t drain_us;       /**< bound of each wait of a handover */
+};
+
+/** A change of mover, for who stands above. */
+struct port_handover {
+	bool to_hw;
+	uint64_t features;       /**< of the guest */
+	uint16_t n_rx;           /**< receive rings that it is reached through */
+	uint16_t uplink;         /**< port that stands for the device's wire; PORT_NONE */
 };
 
 /** News for who stands above. */
@@ -70,9 +89,25 @@ struct port_ops {
 	 *  mutex held. */
 	void (*announce)(void *arg, struct port *p, const struct rte_ether_addr *mac,
 			 uint64_t features);
+	/** The rings are about to change their mover while they run; port's mutex held.  Frames for
+	 *  the guest are kept from the return on. */
+	void (*handing_over)(void *arg, struct port *p, const struct port_handover *h);
+	/** They have: what was kept may go where they are now; port's mutex held. */
+	void (*handed_over)(void *arg, struct port *p, const struct port_handover *h);
+	/** Another one moves them, or will, or for another reason; port's mutex held. */
+	void (*provider)(void *arg, struct port *p, const char *text);
+	/** Whether what was kept for a guest that has come is not all out yet. */
+	bool (*awaited)(void *arg, const struct port *p);
 };
 
-/* control: life */
+/** Where devices come from: lib/vdpadev, or a test. */
+struct port_devices {
+	int (*create)(const struct vdpadev_opts *opts, char *why, size_t size, struct vdev **out);
+	const char *(*failed)(const struct vdev *dev); /**< NULL: it is fine */
+	/** As vdpadev_stats_next(); NULL: none counts. */
+	bool (*stats_next)(const struct vdev *dev, uint16_t qid, uint32_t *iter,
+			   struct vdpadev_stat *out);
+};
 
 /** @return 0; -ENOMEM */
 int ports_create(struct cross *x, struct swdev_pool *pool, const struct port_ops *ops, void *arg,
@@ -93,6 +128,24 @@ int port_add(struct ports *ps, const struct port_opts *opts, char *why, size_t w
 
 void port_del(struct ports *ps, struct port *p);
 
+/** Names where devices come from; before the first port that has one. */
+void ports_devices(struct ports *ps, const struct port_devices *devices);
+
+/* control: who moves the rings */
+
+/**
+ * Says who is to, and hands over if that changes anything.  PORT_HW gives a device that failed another
+ * chance.
+ *
+ * @return  0; -EINVAL: no device; -ENOTSUP: PORT_HW, and the device cannot now: `why` says why, and
+ *          the port is as PORT_AUTO has it until it can; -errno of a device that did not start
+ */
+int port_provider_set(struct ports *ps, struct port *p, enum port_want want, char *why, size_t size);
+
+/** Looks whether another one should move the rings now, and at the device; by EVENT_PROVIDER,
+ *  EVENT_DEVICE_FAILED and once in a while. */
+void port_provider_look(struct ports *ps, struct port *p);
+
 /* control: look */
 
 struct port *port_find(const struct ports *ps, const char *name);
@@ -108,6 +161,24 @@ uint32_t port_id(const struct port *p);
 /** What it was added with; lives as long as the port. */
 const struct port_opts *port_opts(const struct port *p);
 
+/** Who moves a port's rings. */
+struct port_provider_info {
+	const char *device;      /**< NULL: it has none */
+	bool hw;                 /**< the device moves them, or will when there are any */
+	bool failed;             /**< the device did, and was not asked for since */
+	char why[160];           /**< why it is so */
+	uint16_t uplink;         /**< number of the port; PORT_NONE: no such port */
+	uint64_t n_to_hw, n_to_sw;
+	uint64_t gap_us;         /**< of the last handover: from the stop to the start */
+	uint64_t time_ns;        /**< of the last handover, since 1970; 0: none */
+	char last[160];          /**< why that was */
+};
+
+void port_provider_info(struct port *p, struct port_provider_info *out);
+
+/** Walks over the device's own counters of a ring, as vdpadev_stats_next(). */
+bool port_device_stats_next(struct port *p, uint16_t qid, uint32_t *iter, struct vdpadev_stat *out);
+
 /** All that `show port` shows. */
 struct port_info {
 	const char *state;       /**< "waiting", "up", "broken" */
@@ -121,6 +192,7 @@ struct port_info {
 	struct {
 		struct vdev_ring ring;
 		struct vdev_ring_stats now;
+		const char *provider; /**< of the vdev that moves it; NULL: none does */
 	} rings[VDEV_RINGS_MAX];
 	struct session_info session; /**< vhost-user */
 	uint16_t eth_id;         /**< ethdev: DPDK's port id */
@@ -218,6 +290,9 @@ struct port_live {
 	struct port_txq *txqs;   /**< ethdev: one claim a queue */
 	uint64_t eth_tx_offloads;/**< ethdev: RTE_ETH_TX_OFFLOAD_* that are on */
 	struct rte_mempool *pool;/**< ethdev: buffers for what is sent */
+	const _Atomic uint16_t *elsewhere; /**< what is for the port goes to this one, since its
+				      rings are a device's: PORT_AWAY: nowhere, PORT_NONE: they are
+				      not; NULL: it has no device */
 };
 
 /** One receive queue of an ethdev that a worker polls. */

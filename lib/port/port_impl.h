@@ -36,6 +36,28 @@ struct port_eth {
 	bool parked[RTE_MAX_QUEUES_PER_PORT];      /* nobody does: it is moving */
 };
 
+/*
+ * What is needed to hand rings over without their session: what it said last, kept up to date while
+ * they run.  Under the port's lock, but for `uplink` and `elsewhere`.
+ */
+struct port_mover {
+	struct vdev_cfg cfg;
+	struct vdev_ring *rings;      /* of cfg */
+	struct vring_pos *pos;        /* scratch */
+	bool halted;                  /* stopped, and nobody took them: positions are in `rings` */
+	bool arriving;                /* the guest ran elsewhere before; until nothing waits for it */
+	uint64_t arrived_ns;
+	char failed[96];              /* the device, until it is asked for again; "": it is fine */
+	char refused[96];             /* the device did not take the rings of this run; "": it did */
+	bool bad[VDEV_RINGS_MAX];     /* told */
+	struct {
+		uint64_t chains, calls, pages, rounds;
+	} before[2][VDEV_RINGS_MAX];  /* of software and device, as of their last stop */
+	struct port_provider_info info;
+	_Atomic uint16_t uplink;      /* control: number of the port; PORT_NONE */
+	_Atomic uint16_t elsewhere;   /* see struct port_live */
+};
+
 struct port {
 	struct ports *ports;
 	struct port_opts opts;   /* strings are ours */
@@ -49,11 +71,14 @@ struct port {
 	/* vhost-user; the lock is around everything that moves the rings. */
 	pthread_mutex_t lock;
 	struct session *session;
-	struct vdev *vdev;
+	struct vdev *vdev;       /* moves the rings, or did last: one of the next two */
+	struct vdev *sw;
+	struct vdev *hw;         /* NULL: no device */
 	bool running;
 	uint64_t features;       /* with which they run, or ran last */
-	struct port_log_info log_info; /* as of the last look or stop */
+	struct port_log_info log_info[2]; /* of software and device, as of the last look or stop */
 	bool logging;
+	struct port_mover mover;
 
 	struct port_eth *eth;    /* ethdev */
 };
@@ -63,6 +88,7 @@ struct ports {
 	struct swdev_pool *pool;
 	struct port_ops ops;
 	void *ops_arg;
+	struct port_devices devices;
 	uint32_t last_id;
 	struct port *ports[PORT_MAX];
 	char *groups[GROUPS_MAX];          /* names; the index is the number, 0 is none */
@@ -83,6 +109,42 @@ void port_view_destroy(struct port_view *v);
 
 int port_vhost_start(struct port *p, char *why, size_t size);
 void port_vhost_stop(struct port *p);
+
+/* port_provider.c: who moves the rings.  The port's lock is held where nothing else is said. */
+
+/* Options that belong together. */
+int port_provider_check(const struct ports *ps, const struct port_opts *o, char *why, size_t size);
+/* Creates both vdevs and what goes with them; nothing runs yet. */
+int port_provider_create(struct port *p, char *why, size_t size);
+/* When nothing runs any more. */
+void port_provider_destroy(struct port *p);
+/* What the session's callbacks of these names do. */
+int port_provider_run(struct port *p, const struct vdev_cfg *cfg);
+void port_provider_quiesce(struct port *p, struct vring_pos *pos);
+int port_provider_ring_set(struct port *p, uint16_t qid, const struct vdev_ring_set *how);
+int port_provider_log_set(struct port *p, const struct dirty *log);
+/* A ring's figures, of whoever moved it. */
+int port_provider_stats(const struct port *p, uint16_t qid, struct vdev_ring_stats *out);
+void port_log_info_fold(struct port *p);
+/* Control: the port that has come or goes may be somebody's uplink. */
+void port_provider_uplinks(struct ports *ps, const struct port *goes);
+/* Tells who stands above what has changed. */
+void port_provider_tell(struct port *p, const char *fmt, ...) __rte_format_printf(2, 3);
+
+/* port_handover.c */
+
+/*
+ * Stops the rings, which run, and has `to` go on with them.
+ *
+ * Returns 0: they run there; -errno: not there, and where they were if p->running.
+ */
+int port_handover(struct port *p, struct vdev *to, const char *why);
+/* Starts them on a vdev, at the positions that are noted. */
+int port_rings_start(struct port *p, struct vdev *dev);
+/* Stops them and notes the positions. */
+void port_rings_stop(struct port *p);
+/* Says where frames for the guest are to go now, and has the addresses follow. */
+void port_provider_follow(struct port *p);
 
 /* port_eth.c */
 

@@ -48,7 +48,8 @@ vhost_info(struct port *p, struct port_info *out)
 	out->n_rings = out->session.n_rings;
 	for (uint16_t i = 0; i < out->n_rings; i++) {
 		out->rings[i].ring = out->session.rings[i];
-		if (!p->running || vdev_stats(p->vdev, i, &out->rings[i].now) < 0) {
+		out->rings[i].provider = p->running ? p->vdev->provider : NULL;
+		if (!p->running || port_provider_stats(p, i, &out->rings[i].now) < 0) {
 			out->rings[i].now.pos = out->rings[i].ring.pos;
 			out->rings[i].now.worker = UINT16_MAX;
 		}

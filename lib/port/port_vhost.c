@@ -21,10 +21,10 @@ first_of(uint64_t a, uint64_t b)
 }
 
 /* A ring that is stopped no longer says what it has counted. */
-static void
-log_info_fold(struct port *p)
+void
+port_log_info_fold(struct port *p)
 {
-	struct port_log_info *sum = &p->log_info;
+	struct port_log_info *sum = &p->log_info[p->vdev == p->hw && p->hw != NULL];
 	struct port_log_info now = { 0 };
 	struct vdev_ring_stats st;
 
@@ -49,23 +49,22 @@ log_info_fold(struct port *p)
 void
 port_log_info(struct port *p, struct port_log_info *out)
 {
+	const struct port_log_info *sw = &p->log_info[0], *hw = &p->log_info[1];
+
 	pthread_mutex_lock(&p->lock);
 	if (p->running)
-		log_info_fold(p);
-	*out = p->log_info;
+		port_log_info_fold(p);
+	out->pages = sw->pages + hw->pages;
+	out->rounds = sw->rounds + hw->rounds;
+	out->first_receive = RTE_MAX(sw->first_receive, hw->first_receive);
+	out->first_transmit = RTE_MAX(sw->first_transmit, hw->first_transmit);
 	pthread_mutex_unlock(&p->lock);
 }
 
 static void
 on_quiesce(void *owner, struct vring_pos *pos)
 {
-	struct port *p = owner;
-
-	if (!p->running)
-		return;
-	log_info_fold(p);
-	vdev_stop(p->vdev, pos);
-	p->running = false;
+	port_provider_quiesce(owner, pos);
 }
 
 static void
@@ -82,25 +81,22 @@ static int
 on_run(void *owner, const struct vdev_cfg *cfg)
 {
 	struct port *p = owner;
-	int rc = vdev_start(p->vdev, cfg);
+	int rc;
 
+	p->features = cfg->features;
+	rc = port_provider_run(p, cfg);
 	if (rc < 0) {
 		LOG_RL(ERR, "%s: cannot run the rings: %s", p->opts.name, strerror(-rc));
 		return rc;
 	}
-	p->running = true;
-	p->features = cfg->features;
 	logging_set(p, cfg->log != NULL);
-	vdev_kick_all(p->vdev);
 	return 0;
 }
 
 static int
 on_ring_set(void *owner, uint16_t qid, const struct vdev_ring_set *how)
 {
-	struct port *p = owner;
-
-	return p->running ? vdev_ring_set(p->vdev, qid, how) : 0;
+	return port_provider_ring_set(owner, qid, how);
 }
 
 static int
@@ -111,7 +107,7 @@ on_log_set(void *owner, const struct dirty *log)
 	if (!p->running)
 		return 0;
 	logging_set(p, log != NULL);
-	return vdev_log_set(p->vdev, log);
+	return port_provider_log_set(p, log);
 }
 
 static void
@@ -154,8 +150,10 @@ on_changed(void *owner)
 {
 	struct port *p = owner;
 
-	if (!session_connected(p->session))
+	if (!session_connected(p->session)) {
 		logging_set(p, false);
+		atomic_store(&p->mover.elsewhere, PORT_NONE);
+	}
 	if (p->ports->ops.changed != NULL)
 		p->ports->ops.changed(p->ports->ops_arg, p);
 }
@@ -219,25 +217,33 @@ session_refused(const struct port *p, int rc, char *why, size_t size)
 	return port_refuse(why, size, rc, "%s: %s", path, strerror(-rc));
 }
 
+/* What the guest negotiates, whoever moves its rings can do. */
+static uint64_t
+features_offered(const struct port *p)
+{
+	uint64_t device = p->hw != NULL ? port_features_moved(~p->hw->features) : 0;
+
+	return p->sw->features & ~device;
+}
+
 int
 port_vhost_start(struct port *p, char *why, size_t size)
 {
-	uint16_t n_pairs = p->opts.n_queues > 0 ? p->opts.n_queues : PORT_QUEUES_DEFAULT;
 	struct session_opts opts = {
-		.path = p->opts.socket, .client = p->opts.client, .n_pairs_max = n_pairs,
-		.port = p->number, .name = p->opts.name, .mtu = p->opts.mtu, .mode = p->opts.mode,
-		.group = p->opts.gid, .lock = &p->lock, .ops = &session_ops, .owner = p,
+		.path = p->opts.socket, .client = p->opts.client, .port = p->number,
+		.name = p->opts.name, .mtu = p->opts.mtu, .mode = p->opts.mode, .group = p->opts.gid,
+		.lock = &p->lock, .ops = &session_ops, .owner = p,
 	};
-	int rc = swdev_create(p->ports->pool, p->number, n_pairs, p->stats, &p->vdev);
+	int rc = port_provider_create(p, why, size);
 
 	if (rc < 0)
-		return port_refuse(why, size, rc, "%s: %s", p->opts.name, strerror(-rc));
-	p->opts.n_queues = n_pairs;
+		return rc;
 	for (uint16_t q = 0; q < p->opts.n_workers; q++)
 		if (p->opts.workers[q] != PORT_WORKER_NONE)
-			swdev_move(p->vdev, 2 * q + 1, p->opts.workers[q]);
-	opts.features = p->vdev->features;
-	opts.can_log = p->vdev->can_log;
+			swdev_move(p->sw, 2 * q + 1, p->opts.workers[q]);
+	opts.n_pairs_max = p->opts.n_queues;
+	opts.features = features_offered(p);
+	opts.can_log = p->sw->can_log;
 	rc = session_create(&opts, &p->session);
 	if (rc < 0)
 		return session_refused(p, rc, why, size);
@@ -250,6 +256,5 @@ port_vhost_stop(struct port *p)
 {
 	session_destroy(p->session);
 	p->session = NULL;
-	vdev_destroy(p->vdev);
-	p->vdev = NULL;
+	port_provider_destroy(p);
 }

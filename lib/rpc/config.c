@@ -212,6 +212,26 @@ parse_ports(json_t *list, uint32_t n_cpus, json_t *names, struct rpc_error *err)
 	return rc;
 }
 
+/* Ports may stand in any order: when all names are known. */
+static int
+check_uplinks(json_t *list, const json_t *names, struct rpc_error *err)
+{
+	char where[48], member[sizeof(err->member)];
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o) {
+		const char *uplink = json_string_value(json_object_get(o, "uplink"));
+
+		if (uplink == NULL || json_object_get(names, uplink) != NULL)
+			continue;
+		snprintf(where, sizeof(where), "ports[%zu]", i);
+		rpc_member(member, sizeof(member), where, "uplink");
+		return rpc_expected(err, member, "a port of this file", json_object_get(o, "uplink"));
+	}
+	return 0;
+}
+
 static int
 parse_entry(json_t *o, const char *where, const json_t *names, json_t *seen,
 	    struct rpc_error *err)
@@ -312,6 +332,8 @@ parse(struct config *c, struct rpc_error *err)
 		rc = parse_workers(c, o, err);
 	if (rc == 0)
 		rc = parse_ports(ports, c->n_cpus, names, err);
+	if (rc == 0)
+		rc = check_uplinks(ports, names, err);
 	if (rc == 0 && (o = json_object_get(c->json, "fdb")) != NULL)
 		rc = parse_fdb(c, o, names, err);
 	if (rc == 0 && (o = json_object_get(c->json, "park")) != NULL)

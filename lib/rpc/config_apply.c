@@ -4,6 +4,7 @@
 #include "log.h"
 #include "park_rpc.h"
 #include "peer_rpc.h"
+#include "port_provider_rpc.h"
 #include "port_rpc.h"
 #include "rpc_switch.h"
 
@@ -114,6 +115,7 @@ port_core(const struct port_opts *opts)
 	json_t *o = port_rpc_config(opts);
 
 	json_object_del(o, "workers");
+	json_object_del(o, "provider");
 	return o;
 }
 
@@ -169,6 +171,8 @@ ports_apply(struct rpc_switch *sw, const json_t *list, struct rpc_error *err)
 			     port_rpc_add(sw->ports, &opts, where, err);
 		if (rc < 0)
 			break;
+		if (p != NULL)
+			port_provider_rpc_place(sw->ports, p, &opts);
 	}
 	return rc;
 }

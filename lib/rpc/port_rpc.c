@@ -2,6 +2,7 @@
 #include "port_rpc.h"
 #include "feature.h"
 #include "owner.h"
+#include "port_provider_rpc.h"
 #include "rpc_param.h"
 #include "rpc_switch.h"
 #include "stats_rpc.h"
@@ -37,6 +38,14 @@ const struct rpc_param port_rpc_params[] = {
 	  .help = "vhost-user: keep frames for a guest while it migrates (true)" },
 	{ "workers", RPC_ARRAY,
 	  .help = "who polls each queue, by number; null: who has least to do" },
+	{ "vdpa", RPC_STRING, .min = 1, .max = 4096, .completes = "vdpa",
+	  .help = "vhost-user: vDPA device that can move the rings, as 0000:03:00.0" },
+	{ "provider", RPC_STRING, .choices = "auto|hw|sw",
+	  .help = "vhost-user: who moves the rings, the device or software (auto)" },
+	{ "uplink", RPC_STRING, .min = 1, .max = PORT_NAME_MAX - 1, .completes = "port",
+	  .help = "vhost-user: port that stands for the device's own wire" },
+	{ "drain", RPC_INT, .min = 0, .max = PORT_DRAIN_US_MAX,
+	  .help = "vhost-user: microseconds that frames to and from the device have (1000)" },
 	{ 0 },
 };
 
@@ -51,6 +60,10 @@ static const struct {
 	{ "socket_mode",  PORT_VHOST_USER, false },
 	{ "socket_group", PORT_VHOST_USER, false },
 	{ "park",         PORT_VHOST_USER, false },
+	{ "vdpa",         PORT_VHOST_USER, false },
+	{ "provider",     PORT_VHOST_USER, false },
+	{ "uplink",       PORT_VHOST_USER, false },
+	{ "drain",        PORT_VHOST_USER, false },
 	{ "devargs",      PORT_ETHDEV,     true },
 };
 
@@ -139,6 +152,7 @@ port_rpc_opts(json_t *o, const char *where, struct port_opts *out, struct rpc_er
 		.group = rpc_text_of(o, "group"),
 		.no_park = json_is_false(json_object_get(o, "park")),
 	};
+	port_provider_rpc_read(o, out);
 	rpc_member(member, sizeof(member), where, "name");
 	if (!name_valid(out->name))
 		return rpc_expected(err, member, "letters, digits, '-', '_' and '.'",
@@ -192,6 +206,7 @@ port_rpc_config(const struct port_opts *o)
 		json_object_set_new(c, "park", json_false());
 	if (o->n_workers > 0)
 		json_object_set_new(c, "workers", workers_json(o->workers, o->n_workers));
+	port_provider_rpc_config(o, c);
 	return c;
 }
 
@@ -252,6 +267,8 @@ ring_json(const struct port_info *info, uint16_t i)
 		"worker", worker_json(now->worker),
 		"broken", vring_bad_texts[now->bad]);
 
+	json_object_set_new(o, "provider", info->rings[i].provider == NULL ? json_null() :
+			    json_string(info->rings[i].provider));
 	if (packed)
 		json_object_update_new(o, json_pack("{s:b, s:b}", "avail_wrap", now->pos.avail_wrap,
 						    "used_wrap", now->pos.used_wrap));
@@ -333,6 +350,8 @@ port_json(struct rpc_switch *sw, struct port *p)
 		vhost_add(o, opts, info);
 	else
 		eth_add(o, opts, info);
+	if (opts->vdpa != NULL)
+		json_object_set_new(o, "provider", port_provider_rpc_json(sw, p));
 	json_object_set_new(o, "workers", workers_json(info->workers, info->n_queues));
 	stats_rpc_update(o, &info->stats);
 	json_object_set_new(o, "rings", rings_json(info));
@@ -352,6 +371,8 @@ port_add_method(void *arg, json_t *params, json_t **result, struct rpc_error *er
 	struct port_opts opts;
 	int rc = port_rpc_opts(params, "", &opts, err);
 
+	if (rc == 0 && opts.uplink != NULL && rpc_switch_port(sw, params, "uplink", err) == NULL)
+		return -EINVAL;
 	if (rc == 0)
 		rc = port_rpc_add(sw->ports, &opts, "", err);
 	return rc;
@@ -362,11 +383,14 @@ port_del_method(void *arg, json_t *params, json_t **result, struct rpc_error *er
 {
 	struct rpc_switch *sw = arg;
 	struct port *p = rpc_switch_port(sw, params, "name", err);
+	int rc;
 
 	if (p == NULL)
 		return -EINVAL;
-	port_del(sw->ports, p);
-	return 0;
+	rc = port_provider_rpc_del(sw->ports, p, err);
+	if (rc == 0)
+		port_del(sw->ports, p);
+	return rc;
 }
 
 static const struct rpc_param show_params[] = {
@@ -383,5 +407,7 @@ const struct rpc_method port_rpc[] = {
 	{ "port.show", port_show, show_params, "name", "ports, their state, counters and rings" },
 	{ "port.add", port_add_method, port_rpc_params, "name", "add a port" },
 	{ "port.del", port_del_method, del_params, "name", "remove a port" },
+	{ "port.provider", port_provider_method, port_provider_params, "name",
+	  "say who moves a port's rings, and hand them over" },
 	{ 0 },
 };

@@ -276,6 +276,7 @@ swdev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out)
 	out->rounds = d->before[qid].rounds + read64(&state->ring.rounds);
 	out->first = read64(&state->first);
 	out->asked = vring_asked(&state->ring, &asked);
+	out->waiting = out->asked && asked.waiting;
 	out->kicks_wanted = out->asked && asked.kicks;
 	out->calls_wanted = out->asked && asked.calls;
 	return 0;

@@ -77,7 +77,8 @@ struct vdev_ring_stats {
 	uint64_t calls;         /**< interrupts sent */
 	uint64_t pages;         /**< pages of guest memory marked in the dirty log that were not */
 	uint64_t rounds;        /**< times that the front-end was seen to have taken the marks */
-	bool asked;             /**< what the next two say is known */
+	bool asked;             /**< what the next three say is known */
+	bool waiting;           /**< a chain is there that was not given back */
 	bool kicks_wanted;      /**< the guest will kick for the next chain */
 	bool calls_wanted;      /**< the guest wants an interrupt for the next chain or a later one */
 	uint64_t first;         /**< time stamp counter at the first chain given back since the

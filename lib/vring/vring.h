@@ -251,6 +251,7 @@ void vring_disarm(struct vring *r);
 struct vring_asked {
 	bool kicks;  /**< the driver will kick for the next chain */
 	bool calls;  /**< it wants to be called, for the next chain or one that comes later */
+	bool waiting; /**< a chain is there that was not given back */
 };
 
 /** @return false: not known, the ring is bad  @role any, while the ring is not at its end */

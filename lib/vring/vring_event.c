@@ -140,6 +140,7 @@ split_asked(const struct vring *r, uint16_t idx, struct vring_asked *out)
 {
 	uint16_t event;
 
+	out->waiting = __atomic_load_n(&r->split.avail->idx, __ATOMIC_ACQUIRE) != idx;
 	if (!r->event_idx) {
 		out->kicks = (__atomic_load_n(&r->split.used->flags, __ATOMIC_RELAXED) &
 			      USED_NO_NOTIFY) == 0;
@@ -170,6 +171,8 @@ packed_asked(const struct vring *r, const struct vring_pos *pos, struct vring_as
 	uint16_t device = __atomic_load_n(&r->packed.device->flags, __ATOMIC_ACQUIRE);
 	uint16_t driver = __atomic_load_n(&r->packed.driver->flags, __ATOMIC_ACQUIRE);
 
+	out->waiting = packed_available(__atomic_load_n(&r->packed.desc[pos->used].flags,
+							__ATOMIC_ACQUIRE), pos->used_wrap);
 	out->kicks = device != EVENT_DISABLE;
 	out->calls = driver != EVENT_DISABLE;
 	if (!r->event_idx)

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "port_provider_rpc.h"
+#include "rpc_param.h"
+
+#include <errno.h>
+#include <string.h>
+
+static enum port_want
+want_of(const char *name)
+{
+	for (enum port_want w = PORT_AUTO; name != NULL && w <= PORT_SW; w++)
+		if (strcmp(name, port_want_names[w]) == 0)
+			return w;
+	return PORT_AUTO;
+}
+
+void
+port_provider_rpc_read(json_t *o, struct port_opts *out)
+{
+	out->vdpa = rpc_text_of(o, "vdpa");
+	out->provider = want_of(rpc_text_of(o, "provider"));
+	out->uplink = rpc_text_of(o, "uplink");
+	out->drain_us = (uint32_t)rpc_int_of(o, "drain", PORT_DRAIN_US);
+}
+
+void
+port_provider_rpc_config(const struct port_opts *o, json_t *c)
+{
+	if (o->vdpa == NULL)
+		return;
+	json_object_set_new(c, "vdpa", json_string(o->vdpa));
+	if (o->provider != PORT_AUTO)
+		json_object_set_new(c, "provider", json_string(port_want_names[o->provider]));
+	if (o->uplink != NULL)
+		json_object_set_new(c, "uplink", json_string(o->uplink));
+	if (o->drain_us != PORT_DRAIN_US)
+		json_object_set_new(c, "drain", json_integer(o->drain_us));
+}
+
+static json_t *
+handovers_json(const struct port_provider_info *info)
+{
+	return json_pack("{s:I, s:I, s:I, s:o, s:o}", "to_hw", (json_int_t)info->n_to_hw,
+			 "to_sw", (json_int_t)info->n_to_sw, "gap_us", (json_int_t)info->gap_us,
+			 "time", info->time_ns == 0 ? json_null() : rpc_time(info->time_ns),
+			 "reason", rpc_text(info->last));
+}
+
+/* By name, all rings added up; what is said of one alone is told by ring. */
+static json_t *
+device_json(struct port *p, uint16_t n_rings)
+{
+	json_t *o = json_object();
+	struct vdpadev_stat st;
+
+	for (uint16_t i = 0; i < n_rings; i++)
+		for (uint32_t iter = 0; port_device_stats_next(p, i, &iter, &st);) {
+			json_t *sum = json_object_get(o, st.name);
+
+			json_object_set_new(o, st.name, json_integer((json_int_t)st.value +
+					    json_integer_value(sum)));
+		}
+	return o;
+}
+
+json_t *
+port_provider_rpc_json(struct rpc_switch *sw, struct port *p)
+{
+	const struct port_opts *opts = port_opts(p);
+	uint16_t n_rings = sw->info->n_rings;
+	struct port_provider_info info;
+
+	port_provider_info(p, &info);
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s*, s:i, s:o, s:o}",
+		"device", info.device, "wanted", port_want_names[opts->provider],
+		"now", info.hw ? "hw" : "sw", "reason", rpc_text(info.why), "failed", info.failed,
+		"uplink", opts->uplink, "drain", (int)opts->drain_us,
+		"handovers", handovers_json(&info), "counters", device_json(p, n_rings));
+}
+
+void
+port_provider_rpc_place(struct ports *ps, struct port *p, const struct port_opts *o)
+{
+	char why[160];
+
+	/* What cannot be now will be when it can: that is no error of the configuration. */
+	if (o->vdpa != NULL && o->provider != port_opts(p)->provider)
+		port_provider_set(ps, p, o->provider, why, sizeof(why));
+}
+
+int
+port_provider_rpc_del(struct ports *ps, const struct port *p, struct rpc_error *err)
+{
+	const struct port *other;
+	uint32_t iter = 0;
+
+	while ((other = port_next(ps, &iter)) != NULL)
+		if (port_opts(other)->uplink != NULL &&
+		    strcmp(port_opts(other)->uplink, port_name(p)) == 0)
+			return rpc_fail(err, -EBUSY, "name", "%s stands for the wire of the device of "
+					"%s: remove that one first", port_name(p), port_name(other));
+	return 0;
+}
+
+const struct rpc_param port_provider_params[] = {
+	{ "name", RPC_STRING, true, .completes = "port", .help = "port that has a device" },
+	{ "to", RPC_STRING, true, .choices = "hw|sw|auto",
+	  .help = "the device, software, or the device while it can do what is asked" },
+	{ 0 },
+};
+
+int
+port_provider_method(void *arg, json_t *params, json_t **result, struct rpc_error *err)
+{
+	struct rpc_switch *sw = arg;
+	struct port *p = rpc_switch_port(sw, params, "name", err);
+	char why[sizeof(err->message)] = "";
+	int rc;
+
+	if (p == NULL)
+		return -EINVAL;
+	rc = port_provider_set(sw->ports, p, want_of(rpc_text_of(params, "to")), why, sizeof(why));
+	if (rc < 0)
+		return rpc_fail(err, rc, rc == -EINVAL ? "name" : "to", "%s", why);
+	rpc_switch_info(sw, p);
+	*result = port_provider_rpc_json(sw, p);
+	return 0;
+}
