@@ -8,6 +8,7 @@
 #include "capture.h"
 #include "cross.h"
 #include "fdb.h"
+#include "handover.h"
 #include "loop.h"
 #include "migration.h"
 #include "options.h"
@@ -39,6 +40,7 @@ struct ferryd {
 	struct loop_watch *park_watch; /* while there are guests on their way */
 	struct ports *ports;
 	struct peer_moves *peers;
+	struct handovers *handovers;
 	struct worker_set *workers;
 	struct eventlog *events;
 	struct migrations *migrations;
@@ -97,6 +99,15 @@ void glue_port_leaving(void *arg, struct port *p, uint64_t features, uint16_t n_
 void glue_port_arrived(void *arg, struct port *p, uint64_t features, bool restored);
 /* Whether nobody is behind a port, and nobody on the way from there either. */
 bool glue_port_deserted(struct ferryd *d, struct port *p);
+
+/* glue_handover.c: rings that change their mover. */
+int handover_init(struct ferryd *d);
+void handover_fini(struct ferryd *d);
+void glue_handover_look(struct ferryd *d);
+void glue_handing_over(void *arg, struct port *p, const struct port_handover *h);
+void glue_handed_over(void *arg, struct port *p, const struct port_handover *h);
+void glue_provider(void *arg, struct port *p, const char *text);
+bool glue_awaited(void *arg, const struct port *p);
 
 /* service.c: what a service manager wants. */
 int service_init(struct ferryd *d);

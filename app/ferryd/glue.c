@@ -29,6 +29,7 @@ port_removed(void *arg, struct port *p)
 {
 	struct ferryd *d = arg;
 
+	handover_forget(d->handovers, port_number(p));
 	peer_moves_forget(d->peers, port_number(p));
 	park_forget(d->parks, port_number(p));
 	announcer_forget(d->announcer, port_number(p));
@@ -154,6 +155,10 @@ const struct port_ops glue_port_ops = {
 	.leaving = glue_port_leaving,
 	.arrived = glue_port_arrived,
 	.announce = port_announce,
+	.handing_over = glue_handing_over,
+	.handed_over = glue_handed_over,
+	.provider = glue_provider,
+	.awaited = glue_awaited,
 };
 
 static const char *
@@ -255,6 +260,7 @@ on_second(void *arg)
 	log_tick();
 	lost_changes_find(d);
 	glue_park_look(d);
+	glue_handover_look(d);
 	peer_moves_look(d->peers);
 	fdb_tick(d->fdb);
 	eventlog_fdb(d->events, d->fdb, d->ports);

@@ -34,6 +34,7 @@ park_closed(void *arg, uint16_t port, uint16_t heir)
 
 	if (p == NULL)
 		return;
+	handover_closed(d->handovers, p);
 	if (heir != PARK_NOWHERE && heir != port && port_by_number(d->ports, heir) != NULL)
 		fdb_port_move(d->fdb, port, heir);
 	else if (!port_connected(p))

@@ -261,6 +261,7 @@ static const struct module modules[] = {
 	{ "announcer",  false, announcer_init, announcer_fini },
 	{ "ports",      false, ports_init,   ports_fini },
 	{ "peers",      false, peer_init,    peer_fini },
+	{ "handovers",  false, handover_init, handover_fini },
 	{ "workers",    true,  workers_init, workers_fini },
 	{ "glue",       false, glue_init,    NULL },
 	{ "rpc",        true,  rpc_init,     rpc_fini },

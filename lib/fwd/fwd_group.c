@@ -85,6 +85,11 @@ fwd_group_find(struct fwd *f, struct fwd_frame *fr, const struct port_live *to)
 
 	if (unlikely(f->parks != NULL))
 		park = fwd_park_find(f, fr, &to);
+	if (unlikely(park == NULL && to->elsewhere != NULL))
+		to = fwd_elsewhere(f, to);
+	/* What came in by its wire has passed the device. */
+	if (unlikely(to == NULL || to == f->src))
+		return NULL;
 	return unlikely(park != NULL) ? park_group_find(f, to, park) : fwd_place_find(f, fr, to);
 }
 
@@ -106,7 +111,7 @@ fwd_group_single(const struct fwd *f, const struct port_live *to)
 {
 	const struct swdev_live *live = f->rings->ports[to->number];
 
-	if (unlikely(f->parks != NULL))
+	if (unlikely(f->parks != NULL || to->elsewhere != NULL))
 		return false;
 	return to->n_txq > 0 || (live != NULL && live->n_rx == 1);
 }
@@ -209,6 +214,17 @@ fwd_heard_by(const struct fwd *f, const struct port_live *to)
 	return to != f->src && (to->group == 0 || to->group != f->src->group);
 }
 
+/* The guest hears what is flooded by its device's own wire; but what comes while its rings change
+ * their mover is kept. */
+static bool
+flooded_by_device(const struct fwd *f, const struct port_live *to)
+{
+	const struct park_live *p = f->parks != NULL ? f->parks->ports[to->number] : NULL;
+
+	return to->elsewhere != NULL && fwd_elsewhere(f, to) != to &&
+	       (p == NULL || p->phase != PARK_KEEPING);
+}
+
 /* After all other groups: it uses their table. */
 static void
 flood(struct fwd *f, const struct fwd_group *g, uint32_t cut)
@@ -225,7 +241,8 @@ flood(struct fwd *f, const struct fwd_group *g, uint32_t cut)
 	for (uint32_t i = 0; i < f->ports->n_list; i++) {
 		const struct port_live *to = f->ports->ports[f->ports->list[i]];
 
-		if (!fwd_heard_by(f, to) || (f->parks != NULL && fwd_park_left(f, to)))
+		if (!fwd_heard_by(f, to) || (f->parks != NULL && fwd_park_left(f, to)) ||
+		    flooded_by_device(f, to))
 			continue;
 		flood_to(f, &all, to, cut);
 		heard++;

@@ -281,6 +281,21 @@ fwd_captured(const struct fwd *f, const struct port_live *p)
 	return capture_view(f->opts.capture, p->number) != NULL;
 }
 
+/* Where what is for a port goes: itself, or its uplink while a device moves its rings; NULL: there is
+ * no way. */
+static inline const struct port_live *
+fwd_elsewhere(const struct fwd *f, const struct port_live *to)
+{
+	uint16_t place;
+
+	if (likely(to->elsewhere == NULL))
+		return to;
+	place = atomic_load_explicit(to->elsewhere, memory_order_relaxed);
+	if (place == PORT_NONE)
+		return to;
+	return place < PORT_MAX ? f->ports->ports[place] : NULL;
+}
+
 static inline struct stats_lane *
 fwd_lane(const struct fwd *f, const struct port_live *p)
 {

@@ -67,11 +67,14 @@ heir_ready(const struct fwd *f, const struct park_live *p)
 
 	if (heir == NULL)
 		return NULL;
-	if (heir->type == PORT_ETHDEV)
-		return heir->n_txq > 0 ? heir : NULL;
 	if (p->heir != p->port && !passable(f, f->parks->ports[p->heir]))
 		return NULL;
-	return rings_ready(f, p, p->heir) ? heir : NULL;
+	heir = fwd_elsewhere(f, heir);
+	if (heir == NULL)
+		return NULL;
+	if (heir->type == PORT_ETHDEV)
+		return heir->n_txq > 0 ? heir : NULL;
+	return rings_ready(f, p, heir->number) ? heir : NULL;
 }
 
 /* What comes for the guest now is kept, whatever its new place may have. */
@@ -93,12 +96,34 @@ kept(const struct fwd *f, const struct park_live *p)
 	return false;
 }
 
+/* What goes to the wire of a device that moves a guest's rings may be for that guest. */
+static const struct park_live *
+park_behind(const struct fwd *f, const struct fwd_frame *fr, uint16_t via)
+{
+	uint64_t mac = 0;
+
+	for (uint32_t i = 0; i < RTE_ETHER_ADDR_LEN; i++)
+		mac = mac << 8 | fr->snap[i];
+	for (uint32_t i = 0; i < f->parks->n; i++) {
+		const struct park_live *p = &f->parks->lives[i];
+
+		if (p->via != via || p->phase == PARK_READY)
+			continue;
+		for (uint32_t j = 0; j < p->n_macs; j++)
+			if (p->macs[j] == mac)
+				return p;
+	}
+	return NULL;
+}
+
 const struct park_live *
 fwd_park_find(const struct fwd *f, const struct fwd_frame *fr, const struct port_live **to)
 {
 	const struct park_live *p = f->parks->ports[(*to)->number];
 	const struct port_live *heir;
 
+	if ((p == NULL || p->phase == PARK_READY) && !f->flooding)
+		p = park_behind(f, fr, (*to)->number);
 	if (p == NULL || p->phase == PARK_READY)
 		return NULL;
 	if (kept(f, p))

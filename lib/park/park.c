@@ -135,7 +135,8 @@ park_create(struct park_set *ps, uint16_t port, uint32_t bytes, struct park **ou
 
 	if (p == NULL)
 		return -ENOMEM;
-	p->live = (struct park_live){ .port = port, .heir = PARK_NOWHERE, .phase = PARK_READY };
+	p->live = (struct park_live){ .port = port, .heir = PARK_NOWHERE, .via = PARK_NOWHERE,
+					.phase = PARK_READY, .macs = p->macs };
 	p->since = rte_rdtsc();
 	if (bufs_create(ps, p, bytes) < 0) {
 		park_destroy(ps, p);
@@ -225,9 +226,8 @@ park_forget(struct park_set *ps, uint16_t port)
 	pthread_mutex_unlock(&ps->lock);
 }
 
-/* Who sleeps has frames to give away, or to drop. */
-static void
-publish_and_wake(struct park_set *ps)
+void
+park_publish_and_wake(struct park_set *ps)
 {
 	park_publish(ps);
 	cross_wake_all(ps->cross);
@@ -237,7 +237,7 @@ void
 park_release(struct park_set *ps, struct park *p, uint16_t heir)
 {
 	park_phase_set(p, PARK_RELEASING, heir);
-	publish_and_wake(ps);
+	park_publish_and_wake(ps);
 	moment_send(ps->cross, p->live.port, MOMENT_RELEASED, heir);
 }
 
@@ -365,7 +365,10 @@ park_learned(struct park_set *ps, uint16_t from, uint16_t to)
 	p = ps->parks[from];
 	withheld = p != NULL && (p->live.phase == PARK_KEEPING || p->live.phase == PARK_RELEASING ||
 				 p->live.phase == PARK_STREAMING || p->live.phase == PARK_LATE);
-	if (withheld && p->live.phase == PARK_KEEPING)
+	/* Rings that change their mover are somewhere soon; what was sent before may still come in. */
+	if (withheld && p->moving)
+		;
+	else if (withheld && p->live.phase == PARK_KEEPING)
 		park_release(ps, p, to);
 	else if (withheld && p->live.phase == PARK_RELEASING && p->live.heir != from &&
 		 p->live.heir != to)
@@ -420,7 +423,7 @@ timed_out(struct park_set *ps, struct park *p)
 	LOG_RL(WARNING, "port %u: its guest was nowhere to be seen for %u ms, what was parked for it "
 	       "is dropped", p->live.port, ps->opts.timeout_ms);
 	park_phase_set(p, PARK_DROPPING, p->live.heir);
-	publish_and_wake(ps);
+	park_publish_and_wake(ps);
 	moment_send(ps->cross, p->live.port, MOMENT_DROPPED, 0);
 }
 
@@ -475,6 +478,7 @@ static void
 ready_again(struct park_set *ps, struct park *p)
 {
 	park_phase_set(p, PARK_READY, PARK_NOWHERE);
+	p->live.via = PARK_NOWHERE;
 	p->told_first = p->told_last = p->told_out = false;
 	for (uint32_t w = 0; w < cross_n_workers(ps->cross); w++)
 		park_buf_begin(p->live.bufs[w]);

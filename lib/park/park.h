@@ -41,6 +41,7 @@
 #include <stdint.h>
 
 #define PARK_PORTS_MAX 1024
+#define PARK_MACS_MAX  64
 #define PARK_NOWHERE   UINT16_MAX
 
 #define PARK_BYTES      (16U << 20)
@@ -110,6 +111,29 @@ void park_vanished(struct park_set *ps, uint16_t port);
 
 /** The port is no more, and so is what was parked for it. */
 void park_forget(struct park_set *ps, uint16_t port);
+
+/** A guest whose rings are about to change their mover and not their port. */
+struct park_guest {
+	uint64_t features;     /**< negotiated */
+	uint16_t n_rx;         /**< receive rings that it is reached through */
+	uint16_t via;          /**< port that it is reached through besides; PARK_NOWHERE: none */
+	uint32_t n_macs;       /**< what goes to `via` for these addresses is for the guest, too */
+	const uint64_t *macs;  /**< as the lower 48 bits of a key of the FDB; copied */
+};
+
+/**
+ * Frames for the guest are kept from the return on, whatever the port that they would have gone to;
+ * those before have been given to it.
+ *
+ * @return  false: they are not: nothing is ever parked, no memory, or another journey of the guest
+ *          has the park
+ * @role    control or vhost, with the port's mutex held
+ */
+bool park_handover(struct park_set *ps, uint16_t port, const struct park_guest *g);
+
+/** Ends it: what was kept goes to `heir` first; PARK_NOWHERE: there is no way to the guest.
+ *  Nothing happens where park_handover() said false. */
+void park_handed(struct park_set *ps, uint16_t port, uint16_t heir);
 
 /** Whether frames for a port are kept, or not yet all released. */
 bool park_active(struct park_set *ps, uint16_t port);
@@ -210,6 +234,9 @@ struct park_live {
 	struct park_buf **bufs;   /**< by worker */
 	struct park_buf *inbox;   /**< of the first worker, before all others: from another host;
 				       NULL: none */
+	uint16_t via;             /**< port that the guest is reached through besides; PARK_NOWHERE */
+	uint16_t n_macs;
+	const uint64_t *macs;     /**< its addresses there */
 };
 
 struct park_view {

@@ -14,6 +14,8 @@ struct park {
 	uint64_t full;           /* cycle counter: buffers were last seen not empty */
 	bool logging;            /* the guest may leave (again) */
 	bool told_first, told_last, told_out;
+	bool moving;             /* from park_handover() to park_handed() */
+	uint64_t macs[PARK_MACS_MAX]; /* what live.macs points to */
 };
 
 struct park_set {
@@ -36,5 +38,7 @@ void park_phase_set(struct park *p, enum park_phase phase, uint16_t heir);
 /* Has the workers send what they keep. */
 void park_release(struct park_set *ps, struct park *p, uint16_t heir);
 bool park_empty(const struct park_set *ps, const struct park *p);
+/* Shows all parks, and wakes who sleeps: it has frames to give away, or to drop. */
+void park_publish_and_wake(struct park_set *ps);
 
 #endif

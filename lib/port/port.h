@@ -104,6 +104,8 @@ struct port_ops {
 struct port_devices {
 	int (*create)(const struct vdpadev_opts *opts, char *why, size_t size, struct vdev **out);
 	const char *(*failed)(const struct vdev *dev); /**< NULL: it is fine */
+	/** As vdpadev_info(); NULL: nothing is known. */
+	void (*info)(const struct vdev *dev, struct vdpadev_info *out);
 	/** As vdpadev_stats_next(); NULL: none counts. */
 	bool (*stats_next)(const struct vdev *dev, uint16_t qid, uint32_t *iter,
 			   struct vdpadev_stat *out);
@@ -175,6 +177,12 @@ struct port_provider_info {
 };
 
 void port_provider_info(struct port *p, struct port_provider_info *out);
+
+/** Where what is for the port goes: see struct port_live.  @role any */
+uint16_t port_elsewhere(const struct port *p);
+
+/** Address that the device has by itself.  @return false: no device, or it does not say */
+bool port_device_mac(struct port *p, struct rte_ether_addr *out);
 
 /** Walks over the device's own counters of a ring, as vdpadev_stats_next(). */
 bool port_device_stats_next(struct port *p, uint16_t qid, uint32_t *iter, struct vdpadev_stat *out);

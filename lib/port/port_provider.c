@@ -423,6 +423,25 @@ port_provider_info(struct port *p, struct port_provider_info *out)
 	pthread_mutex_unlock(&p->lock);
 }
 
+uint16_t
+port_elsewhere(const struct port *p)
+{
+	return atomic_load(&p->mover.elsewhere);
+}
+
+bool
+port_device_mac(struct port *p, struct rte_ether_addr *out)
+{
+	struct vdpadev_info info = { .has_mac = false };
+
+	pthread_mutex_lock(&p->lock);
+	if (p->hw != NULL && p->ports->devices.info != NULL)
+		p->ports->devices.info(p->hw, &info);
+	pthread_mutex_unlock(&p->lock);
+	memcpy(out, info.mac, sizeof(*out));
+	return info.has_mac && rte_is_valid_assigned_ether_addr(out);
+}
+
 bool
 port_device_stats_next(struct port *p, uint16_t qid, uint32_t *iter, struct vdpadev_stat *out)
 {
