@@ -128,7 +128,15 @@ capture_fini(struct ferryd *d)
 static int
 ports_init(struct ferryd *d)
 {
-	return ports_create(d->cross, d->pool, &glue_port_ops, d, &d->ports);
+	static const struct port_devices devices = {
+		.create = vdpadev_create, .failed = vdpadev_failed, .info = vdpadev_info,
+		.stats_next = vdpadev_stats_next,
+	};
+	int rc = ports_create(d->cross, d->pool, &glue_port_ops, d, &d->ports);
+
+	if (rc == 0)
+		ports_devices(d->ports, &devices);
+	return rc;
 }
 
 static void

@@ -82,10 +82,8 @@ handover_begin(struct handovers *hs, struct port *p, const struct port_handover 
 void
 handover_end(struct handovers *hs, struct port *p, const struct port_handover *h)
 {
-	const uint16_t heir = !h->to_hw ? port_number(p) : h->uplink != PORT_NONE ? h->uplink :
-			      PARK_NOWHERE;
-
-	park_handed(hs->opts.parks, port_number(p), heir);
+	/* Workers find the uplink by themselves, and find another way as soon as there is one. */
+	park_handed(hs->opts.parks, port_number(p), !h->to_hw || h->uplink != PORT_NONE);
 }
 
 /* control */

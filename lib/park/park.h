@@ -131,9 +131,9 @@ struct park_guest {
  */
 bool park_handover(struct park_set *ps, uint16_t port, const struct park_guest *g);
 
-/** Ends it: what was kept goes to `heir` first; PARK_NOWHERE: there is no way to the guest.
+/** Ends it: what was kept goes to the guest first, or nowhere when it is not reached from here.
  *  Nothing happens where park_handover() said false. */
-void park_handed(struct park_set *ps, uint16_t port, uint16_t heir);
+void park_handed(struct park_set *ps, uint16_t port, bool reached);
 
 /** Whether frames for a port are kept, or not yet all released. */
 bool park_active(struct park_set *ps, uint16_t port);

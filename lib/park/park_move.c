@@ -65,7 +65,7 @@ park_handover(struct park_set *ps, uint16_t port, const struct park_guest *g)
 }
 
 void
-park_handed(struct park_set *ps, uint16_t port, uint16_t heir)
+park_handed(struct park_set *ps, uint16_t port, bool reached)
 {
 	struct park *p;
 
@@ -74,7 +74,7 @@ park_handed(struct park_set *ps, uint16_t port, uint16_t heir)
 	if (p != NULL && p->moving) {
 		p->moving = false;
 		p->told_out = true; /* it is no migration's */
-		park_phase_set(p, heir == PARK_NOWHERE ? PARK_DROPPING : PARK_RELEASING, heir);
+		park_phase_set(p, reached ? PARK_RELEASING : PARK_DROPPING, port);
 		park_publish_and_wake(ps);
 	}
 	pthread_mutex_unlock(&ps->lock);

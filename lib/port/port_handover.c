@@ -82,14 +82,17 @@ port_rings_stop(struct port *p)
 int
 port_rings_start(struct port *p, struct vdev *dev)
 {
-	int rc = vdev_start(dev, &p->mover.cfg);
+	struct vdev_cfg cfg = p->mover.cfg;
+	int rc;
 
+	/* What is between guest and front-end a device need not know. */
+	cfg.features &= dev->features | port_features_moved(cfg.features);
+	rc = vdev_start(dev, &cfg);
 	if (rc < 0)
 		return rc;
 	p->vdev = dev;
 	p->running = true;
 	p->mover.halted = false;
-	memset(p->mover.bad, 0, sizeof(p->mover.bad));
 	return 0;
 }
 

@@ -49,7 +49,6 @@ struct port_mover {
 	uint64_t arrived_ns;
 	char failed[96];              /* the device, until it is asked for again; "": it is fine */
 	char refused[96];             /* the device did not take the rings of this run; "": it did */
-	bool bad[VDEV_RINGS_MAX];     /* told */
 	struct {
 		uint64_t chains, calls, pages, rounds;
 	} before[2][VDEV_RINGS_MAX];  /* of software and device, as of their last stop */

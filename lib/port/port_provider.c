@@ -304,19 +304,14 @@ failure_look(struct port *p)
 	port_provider_tell(p, "%s failed: %s", p->opts.vdpa, failed);
 }
 
+/* A device that finds a ring bad says so when it is asked. */
 static void
-bad_look(struct port *p)
+bad_look(const struct port *p)
 {
-	struct event ev = { .kind = EVENT_RING_BROKEN, .port = p->number };
 	struct vdev_ring_stats st;
 
-	for (uint16_t i = 0; p->running && p->vdev == p->hw && i < p->mover.cfg.n_rings; i++) {
-		if (p->mover.bad[i] || vdev_stats(p->vdev, i, &st) < 0 || st.bad == VRING_BAD_NONE)
-			continue;
-		ev.index = i;
-		ev.reason = st.bad;
-		p->mover.bad[i] = event_send(p->ports->cross, &ev);
-	}
+	for (uint16_t i = 0; p->running && p->vdev == p->hw && i < p->mover.cfg.n_rings; i++)
+		vdev_stats(p->vdev, i, &st);
 }
 
 static void
