@@ -10,6 +10,7 @@ static const struct column port_columns[] = {
 	{ "RX FRAMES", "rx.frames" },
 	{ "TX FRAMES", "tx.frames" },
 	{ "RINGS", "rings", FORMAT_LENGTH },
+	{ "PROVIDER", "provider.now" },
 	{ "DROPS", "drops", FORMAT_COUNTS },
 	{ "REASON", "reason" },
 	{ 0 },
@@ -24,6 +25,7 @@ static const struct column ring_columns[] = {
 	{ "ENABLED", "enabled", FORMAT_YES },
 	{ "AVAIL", "avail" },
 	{ "USED", "used" },
+	{ "PROVIDER", "provider" },
 	{ "WORKER", "worker" },
 	{ "ARMED", "kicks_wanted", FORMAT_YES },
 	{ "WANTS CALL", "calls_wanted", FORMAT_YES },
@@ -134,6 +136,22 @@ static const struct column finding_columns[] = {
 	{ 0 },
 };
 
+static const struct column vdpa_columns[] = {
+	{ "DEVICE", "name" },
+	{ "DRIVER", "driver" },
+	{ "STATE", "state" },
+	{ "PORT", "port" },
+	{ "QUEUES", "queues" },
+	{ "LOGS", "logging", FORMAT_YES },
+	{ "POSITIONS", "positions", FORMAT_YES },
+	{ "PACKED", "packed", FORMAT_YES },
+	{ "NOTIFY MAPPED", "notify_mapping", FORMAT_YES },
+	{ "MTU", "mtu" },
+	{ "MAC", "mac" },
+	{ "REASON", "reason" },
+	{ 0 },
+};
+
 static const struct column peer_columns[] = {
 	{ "PEER", "address" },
 	{ "DIRECTION", "direction" },
@@ -161,6 +179,7 @@ const struct view views[] = {
 	{ "migration.check", NULL, NULL, .fails = "fails" },
 	{ "migration.check", "findings", finding_columns },
 	{ "peer.show", NULL, peer_columns },
+	{ "vdpa.show", NULL, vdpa_columns },
 	{ "config.show", .json = true },
 	{ 0 },
 };

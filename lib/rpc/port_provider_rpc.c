@@ -14,13 +14,30 @@ want_of(const char *name)
 	return PORT_AUTO;
 }
 
-void
-port_provider_rpc_read(json_t *o, struct port_opts *out)
+/* What says something of a device needs one. */
+static int
+check_device(json_t *o, const char *where, struct rpc_error *err)
+{
+	static const char *const names[] = { "provider", "uplink", "drain" };
+	char member[sizeof(err->member)];
+
+	for (size_t i = 0; i < RTE_DIM(names); i++) {
+		if (json_object_get(o, names[i]) == NULL || json_object_get(o, "vdpa") != NULL)
+			continue;
+		rpc_member(member, sizeof(member), where, names[i]);
+		return rpc_fail(err, -EINVAL, member, "not expected: \"vdpa\" names no device");
+	}
+	return 0;
+}
+
+int
+port_provider_rpc_read(json_t *o, const char *where, struct port_opts *out, struct rpc_error *err)
 {
 	out->vdpa = rpc_text_of(o, "vdpa");
 	out->provider = want_of(rpc_text_of(o, "provider"));
 	out->uplink = rpc_text_of(o, "uplink");
 	out->drain_us = (uint32_t)rpc_int_of(o, "drain", PORT_DRAIN_US);
+	return check_device(o, where, err);
 }
 
 void

@@ -11,8 +11,10 @@
 
 #include "rpc_switch.h"
 
-/** Reads vdpa, provider, uplink and drain of a port that was checked. */
-void port_provider_rpc_read(json_t *o, struct port_opts *out);
+/** Reads vdpa, provider, uplink and drain of a port.  @return 0; -EINVAL: what needs a device is
+ *  there without one */
+int port_provider_rpc_read(json_t *o, const char *where, struct port_opts *out,
+			   struct rpc_error *err);
 
 /** Adds to a port's configuration what is not the default. */
 void port_provider_rpc_config(const struct port_opts *o, json_t *c);

@@ -152,12 +152,13 @@ port_rpc_opts(json_t *o, const char *where, struct port_opts *out, struct rpc_er
 		.group = rpc_text_of(o, "group"),
 		.no_park = json_is_false(json_object_get(o, "park")),
 	};
-	port_provider_rpc_read(o, out);
 	rpc_member(member, sizeof(member), where, "name");
 	if (!name_valid(out->name))
 		return rpc_expected(err, member, "letters, digits, '-', '_' and '.'",
 				    json_object_get(o, "name"));
 	rc = check_type(o, out->type, where, err);
+	if (rc == 0)
+		rc = port_provider_rpc_read(o, where, out, err);
 	if (rc == 0)
 		rc = workers_read(o, where, out, err);
 	if (rc == 0)

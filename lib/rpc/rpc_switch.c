@@ -11,7 +11,7 @@ static const struct rpc_method *const tables[] = {
 	port_rpc, fdb_rpc, worker_rpc, queue_rpc, stats_rpc, capture_rpc, park_rpc,
 	peer_rpc,
 	migration_rpc,
-	config_rpc, log_rpc, event_rpc, ferryd_rpc,
+	vdpa_rpc, config_rpc, log_rpc, event_rpc, ferryd_rpc,
 };
 
 static void

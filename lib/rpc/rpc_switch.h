@@ -63,7 +63,8 @@ void rpc_switch_fini(struct rpc_switch *sw);
 /* for the tables */
 
 extern const struct rpc_method port_rpc[], fdb_rpc[], worker_rpc[], queue_rpc[], stats_rpc[],
-	capture_rpc[], peer_rpc[], park_rpc[], migration_rpc[], config_rpc[], log_rpc[], event_rpc[], ferryd_rpc[];
+	capture_rpc[], peer_rpc[], park_rpc[], migration_rpc[], config_rpc[], log_rpc[], vdpa_rpc[],
+	event_rpc[], ferryd_rpc[];
 
 /** Finds the port that a parameter names; NULL: there is none, `err` is filled. */
 struct port *rpc_switch_port(const struct rpc_switch *sw, json_t *params, const char *member,

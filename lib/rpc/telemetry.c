@@ -29,6 +29,9 @@ static const struct row {
 	{ "/ferry/worker/list", "worker.show", NULL, "index", "Numbers of workers" },
 	{ "/ferry/worker/stats", "worker.show", "index", NULL,
 	  "Load and counters of a worker. Parameter: its number" },
+	{ "/ferry/vdpa/list", "vdpa.show", NULL, "name", "Names of devices that can move rings" },
+	{ "/ferry/vdpa/info", "vdpa.show", "name", NULL,
+	  "What such a device can do, and who has it. Parameter: its name" },
 	{ "/ferry/fdb/stats", "fdb.stats", NULL, NULL, "Figures of the forwarding database" },
 };
 

@@ -56,6 +56,13 @@ static const struct {
 	  "zzzzzz" },
 	{ "section of a wrong type", "{\"ports\":{}}", "ports: expected an array, not {}",
 	  "ports" },
+	{ "an uplink that is nobody", PORTS(VM("vm1", ",\"vdpa\":\"vd0\",\"uplink\":\"up0\"")),
+	  "ports[0].uplink: expected a port of this file, not \"up0\"", "ports[0].uplink" },
+	{ "an uplink that comes later", PORTS(VM("vm1", ",\"vdpa\":\"vd0\",\"uplink\":\"up0\"") ","
+	  VM("up0", "") "," VM("vm2", ",\"uplink\":\"up0\"")),
+	  "ports[2].uplink: not expected: \"vdpa\" names no device", "ports[2].uplink" },
+	{ "a choice without a device", PORTS(VM("vm1", ",\"provider\":\"hw\"")),
+	  "ports[0].provider: not expected: \"vdpa\" names no device", "ports[0].provider" },
 	{ "eal is text", "{\"eal\":[]}", "eal: expected a string, not []", "eal" },
 
 	{ "rpc: type", "{\"rpc\":{\"socket\":7}}",

@@ -263,9 +263,9 @@ class FerryctlTest(Fixture):
         _, out, _ = self.run_ctl("show", "port")
         self.assertEqual(
             out,
-            "PORT  TYPE        STATE    RX FRAMES  TX FRAMES  RINGS  DROPS      REASON\n"
-            "vm1   vhost-user  up               7         10      1  no_desc 3\n"
-            "vm20  vhost-user  waiting          0          0      0             no front-end ?[2J\n",
+            "PORT  TYPE        STATE    RX FRAMES  TX FRAMES  RINGS  PROVIDER  DROPS      REASON\n"
+            "vm1   vhost-user  up               7         10      1         -  no_desc 3\n"
+            "vm20  vhost-user  waiting          0          0      0         -             no front-end ?[2J\n",
         )
         _, out, _ = self.run_ctl("show", "port", "vm1")
         self.assertIn("features: csum mrg_rxbuf\n", out)

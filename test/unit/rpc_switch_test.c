@@ -39,6 +39,12 @@ static const struct {
 	  "\"workers\":[0,\"1\"]}",
 	  "workers[1]: expected the number of a worker, or null, not \"1\"", "workers[1]",
 	  -32602 },
+	{ "port.provider", "{\"name\":\"vm1\",\"to\":\"hw\"}", "name: vm1 has no device", "name", -32602 },
+	{ "port.add", "{\"name\":\"vm9\",\"type\":\"vhost-user\",\"socket\":\"@/9\",\"vdpa\":\"vd0\"}",
+	  "vdpa: this ferryd has no devices", "vdpa", -32000 },
+	{ "port.add", "{\"name\":\"vm9\",\"type\":\"vhost-user\",\"socket\":\"@/9\",\"vdpa\":\"vd0\","
+	  "\"uplink\":\"vm8\"}", "uplink: no port \"vm8\"; did you mean \"vm1\"?", "uplink", -32602 },
+	{ "vdpa.show", "{\"name\":\"vd0\"}", "name: no device \"vd0\"", "name", -32602 },
 	{ "worker.show", "{\"index\":2}", "index: expected 0 to 1, not 2", "index", -32602 },
 	{ "fdb.add", "{\"mac\":\"ff:ff:ff:ff:ff:ff\",\"port\":\"vm1\"}",
 	  "mac: expected an address of one station, not \"ff:ff:ff:ff:ff:ff\"", "mac", -32602 },

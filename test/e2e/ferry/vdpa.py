@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The model of a network card with virtio rings, in a process of its own."""
+
+import os
+import socket
+
+from ferry.process import Failure, wait_until
+
+
+class Model:
+    """A model with one device, its wire on a port of a ferryd."""
+
+    def __init__(self, story, name, wire, options):
+        self.device = story.path(f"{name}.dev")
+        self.control = story.path(f"{name}.ctl")
+        device = ",".join([str(self.device), "mac=52:54:00:fe:00:01", *options])
+        argv = [os.environ["VDEV_MODEL"], "--device", device, "--control", str(self.control)]
+        self.process = story.start(name, [*argv, "--wire", str(wire)])
+        wait_until(f"{name} answers", self.answers, 20, alive=[self.process])
+
+    def answers(self):
+        try:
+            return self.ask("stats")
+        except OSError:
+            return None
+
+    def ask(self, line):
+        """Sends a line to the model's control and returns its answer."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(str(self.control))
+            s.sendall(f"{line}\n".encode())
+            answer = s.makefile().readline()
+        if answer.startswith("error"):
+            raise Failure(f"vdev_model: {line}: {answer}")
+        return answer
