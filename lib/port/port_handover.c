@@ -204,7 +204,7 @@ note(struct port *p, bool to_hw, uint64_t gap_ns, const char *why)
 	info->time_ns = clock_wall_ns();
 	snprintf(info->last, sizeof(info->last), "%s", why);
 	port_provider_tell(p, "rings are moved by %s after %" PRIu64 " us: %s",
-			   to_hw ? p->opts.vdpa : "software", info->gap_us, why);
+			   to_hw ? p->mover.device : "software", info->gap_us, why);
 }
 
 /* Where they were, else in software: that takes any. */

@@ -47,6 +47,7 @@ struct port_mover {
 	bool halted;                  /* stopped, and nobody took them: positions are in `rings` */
 	bool arriving;                /* the guest ran elsewhere before; until nothing waits for it */
 	uint64_t arrived_ns;
+	char device[64];              /* its name, without arguments */
 	char failed[96];              /* the device, until it is asked for again; "": it is fine */
 	char refused[96];             /* the device did not take the rings of this run; "": it did */
 	struct {

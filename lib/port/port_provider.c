@@ -111,11 +111,14 @@ int
 port_provider_create(struct port *p, char *why, size_t size)
 {
 	struct port_mover *m = &p->mover;
-	int rc = p->opts.vdpa != NULL ? device_create(p, why, size, &p->hw) : 0;
 	uint16_t n_pairs = p->opts.n_queues > 0 ? p->opts.n_queues : PORT_QUEUES_DEFAULT;
+	int rc = p->opts.vdpa != NULL ? device_create(p, why, size, &p->hw) : 0;
 
 	if (rc < 0)
 		return rc;
+	if (p->opts.vdpa != NULL)
+		snprintf(m->device, sizeof(m->device), "%.*s", (int)strcspn(p->opts.vdpa, ","),
+			 p->opts.vdpa);
 	if (p->hw != NULL)
 		n_pairs = RTE_MIN(n_pairs, p->hw->n_pairs_max);
 	rc = swdev_create(p->ports->pool, p->number, n_pairs, p->stats, &p->sw);
@@ -155,7 +158,7 @@ facts_of(const struct port *p, bool guest)
 {
 	const struct port_mover *m = &p->mover;
 	struct port_facts f = {
-		.want = p->opts.provider, .device = p->opts.vdpa,
+		.want = p->opts.provider, .device = p->opts.vdpa != NULL ? m->device : NULL,
 		.failed = m->failed[0] != '\0' ? m->failed : NULL,
 	};
 
@@ -214,7 +217,7 @@ static void
 refusal_note(struct port *p, int rc)
 {
 	snprintf(p->mover.refused, sizeof(p->mover.refused), "%s", strerror(-rc));
-	port_provider_tell(p, "%s did not take the rings: %s", p->opts.vdpa, strerror(-rc));
+	port_provider_tell(p, "%s did not take the rings: %s", p->mover.device, strerror(-rc));
 }
 
 int
@@ -236,7 +239,7 @@ port_provider_run(struct port *p, const struct vdev_cfg *cfg)
 	if (p->opts.vdpa != NULL)
 		port_provider_follow(p);
 	if (p->vdev != before)
-		port_provider_tell(p, "rings are moved by %s: %s", p->vdev == p->hw ? p->opts.vdpa :
+		port_provider_tell(p, "rings are moved by %s: %s", p->vdev == p->hw ? p->mover.device :
 				   "software", p->mover.info.why);
 	return 0;
 }
@@ -301,7 +304,7 @@ failure_look(struct port *p)
 		return;
 	snprintf(p->mover.failed, sizeof(p->mover.failed), "%s", failed);
 	p->mover.info.failed = true;
-	port_provider_tell(p, "%s failed: %s", p->opts.vdpa, failed);
+	port_provider_tell(p, "%s failed: %s", p->mover.device, failed);
 }
 
 /* A device that finds a ring bad says so when it is asked. */

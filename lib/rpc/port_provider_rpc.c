@@ -54,45 +54,53 @@ port_provider_rpc_config(const struct port_opts *o, json_t *c)
 		json_object_set_new(c, "drain", json_integer(o->drain_us));
 }
 
-static json_t *
-handovers_json(const struct port_provider_info *info)
+/* Positions are told by ring, and what did not happen needs no line. */
+static bool
+worth_showing(const struct vdpadev_stat *st)
 {
-	return json_pack("{s:I, s:I, s:I, s:o, s:o}", "to_hw", (json_int_t)info->n_to_hw,
-			 "to_sw", (json_int_t)info->n_to_sw, "gap_us", (json_int_t)info->gap_us,
-			 "time", info->time_ns == 0 ? json_null() : rpc_time(info->time_ns),
-			 "reason", rpc_text(info->last));
+	size_t len = strlen(st->name);
+
+	if (len > 6 && strcmp(st->name + len - 6, "_index") == 0)
+		return false;
+	return st->value != 0 ||
+	       (strncmp(st->name, "bad_", 4) != 0 && strncmp(st->name, "failed_", 7) != 0);
 }
 
-/* By name, all rings added up; what is said of one alone is told by ring. */
-static json_t *
-device_json(struct port *p, uint16_t n_rings)
+json_t *
+port_provider_rpc_counters(struct rpc_switch *sw, struct port *p)
 {
+	uint16_t n_rings = sw->info->n_rings;
 	json_t *o = json_object();
 	struct vdpadev_stat st;
 
 	for (uint16_t i = 0; i < n_rings; i++)
 		for (uint32_t iter = 0; port_device_stats_next(p, i, &iter, &st);) {
-			json_t *sum = json_object_get(o, st.name);
+			json_int_t sum = json_integer_value(json_object_get(o, st.name));
 
-			json_object_set_new(o, st.name, json_integer((json_int_t)st.value +
-					    json_integer_value(sum)));
+			if (worth_showing(&st))
+				json_object_set_new(o, st.name,
+						    json_integer(sum + (json_int_t)st.value));
 		}
 	return o;
 }
 
 json_t *
-port_provider_rpc_json(struct rpc_switch *sw, struct port *p)
+port_provider_rpc_json(struct port *p)
 {
 	const struct port_opts *opts = port_opts(p);
-	uint16_t n_rings = sw->info->n_rings;
 	struct port_provider_info info;
+	json_t *o;
 
 	port_provider_info(p, &info);
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s*, s:i, s:o, s:o}",
-		"device", info.device, "wanted", port_want_names[opts->provider],
-		"now", info.hw ? "hw" : "sw", "reason", rpc_text(info.why), "failed", info.failed,
-		"uplink", opts->uplink, "drain", (int)opts->drain_us,
-		"handovers", handovers_json(&info), "counters", device_json(p, n_rings));
+	o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:s*, s:i}", "device", info.device, "wanted",
+		      port_want_names[opts->provider], "now", info.hw ? "hw" : "sw", "reason",
+		      rpc_text(info.why), "failed", info.failed, "uplink", opts->uplink, "drain",
+		      (int)opts->drain_us);
+	json_object_update_new(o, json_pack("{s:I, s:I, s:I, s:o, s:o}",
+		"to_hw", (json_int_t)info.n_to_hw, "to_sw", (json_int_t)info.n_to_sw,
+		"last_gap_us", (json_int_t)info.gap_us, "last_reason", rpc_text(info.last),
+		"last_time", info.time_ns == 0 ? json_null() : rpc_time(info.time_ns)));
+	return o;
 }
 
 void
@@ -139,7 +147,6 @@ port_provider_method(void *arg, json_t *params, json_t **result, struct rpc_erro
 	rc = port_provider_set(sw->ports, p, want_of(rpc_text_of(params, "to")), why, sizeof(why));
 	if (rc < 0)
 		return rpc_fail(err, rc, rc == -EINVAL ? "name" : "to", "%s", why);
-	rpc_switch_info(sw, p);
-	*result = port_provider_rpc_json(sw, p);
+	*result = port_provider_rpc_json(p);
 	return 0;
 }

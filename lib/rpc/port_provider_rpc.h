@@ -20,7 +20,10 @@ int port_provider_rpc_read(json_t *o, const char *where, struct port_opts *out,
 void port_provider_rpc_config(const struct port_opts *o, json_t *c);
 
 /** What port.show tells of a port that has a device. */
-json_t *port_provider_rpc_json(struct rpc_switch *sw, struct port *p);
+json_t *port_provider_rpc_json(struct port *p);
+
+/** The device's own counters by name, all rings added up.  @role as port.show: `sw->info` is of it */
+json_t *port_provider_rpc_counters(struct rpc_switch *sw, struct port *p);
 
 /** Makes who moves a running port's rings what a configuration says. */
 void port_provider_rpc_place(struct ports *ps, struct port *p, const struct port_opts *o);

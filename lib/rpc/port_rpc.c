@@ -352,7 +352,9 @@ port_json(struct rpc_switch *sw, struct port *p)
 	else
 		eth_add(o, opts, info);
 	if (opts->vdpa != NULL)
-		json_object_set_new(o, "provider", port_provider_rpc_json(sw, p));
+		json_object_update_new(o, json_pack("{s:o, s:o}",
+			"provider", port_provider_rpc_json(p),
+			"device", port_provider_rpc_counters(sw, p)));
 	json_object_set_new(o, "workers", workers_json(info->workers, info->n_queues));
 	stats_rpc_update(o, &info->stats);
 	json_object_set_new(o, "rings", rings_json(info));

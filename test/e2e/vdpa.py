@@ -15,11 +15,11 @@ import statistics
 import sys
 import time
 
-from ferry.process import Failure, wait_until
+from ferry.process import wait_until
 from ferry.rpc import RpcError
 from ferry.story import tell
 from ferry.traffic import expect
-from ferry.vdpa import Model
+from ferry.vdpa import Model, plugin
 
 SHAPE = sys.argv[1] if len(sys.argv) > 1 else "log"
 HANDOVERS = int(sys.argv[2]) if len(sys.argv) > 2 else 100
@@ -58,8 +58,9 @@ def start(s, name, packed=False):
         vhost(s, "c"),
     ]
     config = s.path(f"{name}.json")
-    config.write_text(json.dumps({"eal": f"-d {os.environ['VDPA_VIRTIO']}", "ports": ports}))
-    daemon = s.switch("-c", config, name=name)
+    eal, env = plugin()
+    config.write_text(json.dumps({"eal": eal, "ports": ports}))
+    daemon = s.switch("-c", config, name=name, env=env)
     daemon.wait_running("wire")
     return model, daemon
 
@@ -93,7 +94,7 @@ def toggle(daemon, streams):
             except RpcError as error:
                 expect(streams.status() is not None, str(error))
                 return gaps
-            list_.append(now["handovers"]["gap_us"])
+            list_.append(now["last_gap_us"])
             time.sleep(0.01)
     return gaps
 
