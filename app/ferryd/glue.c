@@ -112,8 +112,9 @@ announce_again(void *arg, uint16_t port, uint32_t id, uint32_t stay,
 	struct port *p = port_by_number(d->ports, port);
 
 	/* Once it has left, the network would follow to where it is not, although by then another
-	 * front-end waits there for the guest to come back. */
-	if (p != NULL && port_connected(p) && atomic_load(&d->stays[port]) == stay)
+	 * front-end waits there for the guest to come back; nor is it here while a device has it. */
+	if (p != NULL && port_connected(p) && atomic_load(&d->stays[port]) == stay &&
+	    port_elsewhere(p) == PORT_NONE)
 		worker_announce(d->workers, port, id, mac);
 }
 
@@ -125,6 +126,9 @@ on_announce(void *arg, const struct event *ev)
 	struct rte_ether_addr mac;
 	fdb_key_t key;
 
+	/* On a device's wire a guest is announced by its own driver. */
+	if (p != NULL && port_elsewhere(p) != PORT_NONE)
+		return;
 	memcpy(&mac, &ev->key, sizeof(mac));
 	key = fdb_key(0, mac.addr_bytes);
 	if (p != NULL && port_id(p) == ev->values[0] && fdb_learn(d->fdb, key, ev->port) == 0)

@@ -67,7 +67,8 @@ returned_announce(void *arg, struct port *p, const struct rte_ether_addr *mac)
 	struct ferryd *d = arg;
 
 	worker_announce(d->workers, port_number(p), port_id(p), mac);
-	announcer_add(d->announcer, port_number(p), port_id(p), mac);
+	announcer_add(d->announcer, port_number(p), port_id(p),
+		      atomic_load(&d->stays[port_number(p)]), mac);
 }
 
 int

@@ -63,14 +63,14 @@ static json_t *
 function_json(const struct vdpa_pci *d)
 {
 	json_t *commands = json_array();
-	char text[256];
+	char text[320];
 
 	for (uint32_t step = 0; vdpa_pci_command(d, &step, text, sizeof(text));)
 		json_array_append_new(commands, json_string(text));
 	vdpa_pci_reason(d, text, sizeof(text));
 	if (text[0] == '\0')
-		snprintf(text, sizeof(text), "no driver has it yet: start ferryd with -d %s, and name "
-			 "\"%s,%s\" in a port", d->plugin, d->name, d->argument);
+		snprintf(text, sizeof(text), "no driver has it yet: start ferryd with -d %.40s, and name "
+			 "\"%.15s,%.15s\" in a port", d->plugin, d->name, d->argument);
 	return json_pack("{s:s, s:s, s:s, s:n, s:s, s:s, s:s, s:o, s:o, s:o}", "name", d->name,
 		"driver", d->plugin, "state", vdpa_pci_ready(d) ? "not loaded" : "not bound", "port",
 		"reason", text, "what", d->what, "kernel_driver", d->bound,
