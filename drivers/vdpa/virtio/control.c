@@ -30,10 +30,12 @@ pairs_enabled(const struct device *d)
 	return n;
 }
 
+/* Always, where it can be: so the control queue's place does not depend on the guest's pairs. */
 bool
 device_wants_mq(const struct device *d)
 {
-	return pairs_started(d) > 1 && device_offers(d, VIRTIO_NET_F_MQ);
+	return device_offers(d, VIRTIO_NET_F_MQ) && device_offers(d, VIRTIO_NET_F_CTRL_VQ) &&
+	       2 * d->config.n_pairs_max < d->n_queues;
 }
 
 int
@@ -59,8 +61,8 @@ control_start(struct device *d)
 int
 device_pairs_set(struct device *d)
 {
-	if (!d->has_ctrl || !device_wants_mq(d))
-		return 0;
+	if (!d->has_ctrl || !device_wants_mq(d) || pairs_started(d) == 1)
+		return 0;       /* one pair is what a device begins with */
 	return ctrl_pairs(&d->ctrl, pairs_enabled(d));
 }
 

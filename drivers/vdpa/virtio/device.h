@@ -51,6 +51,8 @@ struct ring_counts {
 	uint64_t rounds;        /**< marks of the index that were taken meanwhile */
 	uint64_t kicks;
 	uint64_t doorbells;
+	uint64_t discards;      /**< chains of a ring that was not enabled */
+	uint64_t drops;         /**< chains of more descriptors than the device takes */
 };
 
 /** A guest's ring. */
@@ -208,7 +210,7 @@ shadow_mark_t device_mark(const struct device *d);
 
 /* control queue (control.c) */
 
-/** Whether more than one pair is to be used. */
+/** Whether the device is to be driven with MQ. */
 bool device_wants_mq(const struct device *d);
 
 /** Sets the queue up, where there is one.  @return 0; -EINVAL: it is too small */
@@ -273,6 +275,7 @@ void ring_settle(struct ring *r);
 /** Position and counters as of now. */
 struct ring_now {
 	uint64_t chains;
+	uint64_t drops;
 	uint16_t avail, used;
 };
 

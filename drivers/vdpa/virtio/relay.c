@@ -63,11 +63,12 @@ cycles_of_us(uint64_t us)
 
 /* shadow rings */
 
+/* All that the device has shown: buffers of one frame are shown together, and stay so. */
 static bool
 shadow_in(struct ring *r)
 {
 	bool call = false;
-	uint32_t n = shadow_complete(r->shadow, BURST, &call);
+	uint32_t n = shadow_complete(r->shadow, UINT32_MAX, &call);
 
 	if (n > 0 && r->first == 0)
 		r->first = rte_rdtsc();
@@ -82,8 +83,11 @@ shadow_out(struct ring *r)
 	bool doorbell = false;
 	uint32_t n;
 
-	if (!r->enabled || !r->on_device)
-		return ring_is_tx(r) && shadow_discard(r->shadow, BURST) > 0;
+	if (!r->enabled || !r->on_device) {
+		n = ring_is_tx(r) ? shadow_discard(r->shadow, BURST) : 0;
+		r->counts.discards += n;
+		return n > 0;
+	}
 	n = shadow_submit(r->shadow, BURST, &doorbell);
 	if (doorbell)
 		ring_doorbell(r);
