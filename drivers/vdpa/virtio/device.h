@@ -51,8 +51,7 @@ struct ring_counts {
 	uint64_t rounds;        /**< marks of the index that were taken meanwhile */
 	uint64_t kicks;
 	uint64_t doorbells;
-	uint64_t discards;      /**< chains of a ring that was not enabled */
-	uint64_t drops;         /**< chains of more descriptors than the device takes */
+	uint64_t discards;      /**< chains given back that the device never had */
 };
 
 /** A guest's ring. */
@@ -275,7 +274,7 @@ void ring_settle(struct ring *r);
 /** Position and counters as of now. */
 struct ring_now {
 	uint64_t chains;
-	uint64_t drops;
+	uint64_t discards;
 	uint16_t avail, used;
 };
 

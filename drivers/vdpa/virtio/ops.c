@@ -171,8 +171,7 @@ get_dev_type(struct rte_vdpa_device *vdpa, uint32_t *type)
 	X(rounds,       r->counts.rounds) \
 	X(kicks,        r->counts.kicks) \
 	X(doorbells,    r->counts.doorbells) \
-	X(discards,     r->counts.discards) \
-	X(drops,        now->drops) \
+	X(discards,     now->discards) \
 	X(first,        r->first) \
 	X(avail_index,  now->avail) \
 	X(used_index,   now->used) \

@@ -83,11 +83,8 @@ shadow_out(struct ring *r)
 	bool doorbell = false;
 	uint32_t n;
 
-	if (!r->enabled || !r->on_device) {
-		n = ring_is_tx(r) ? shadow_discard(r->shadow, BURST) : 0;
-		r->counts.discards += n;
-		return n > 0;
-	}
+	if (!r->enabled || !r->on_device)
+		return ring_is_tx(r) && shadow_discard(r->shadow, BURST) > 0;
 	n = shadow_submit(r->shadow, BURST, &doorbell);
 	if (doorbell)
 		ring_doorbell(r);

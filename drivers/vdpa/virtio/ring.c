@@ -234,7 +234,7 @@ ring_settle(struct ring *r)
 		shadow_stop(r->shadow, &r->pos, &call);
 		shadow_stats(r->shadow, &stats);
 		r->counts.chains += stats.chains;
-		r->counts.drops += stats.dropped;
+		r->counts.discards += stats.skipped;
 		if (shadow_bad(r->shadow) != SHADOW_BAD_NONE)
 			r->bad = shadow_bad(r->shadow);
 		if (shadow_fault(r->shadow) != SHADOW_FAULT_NONE)
@@ -258,11 +258,11 @@ ring_now(struct ring *r, struct ring_now *out)
 	struct shadow_stats stats;
 
 	ring_direct_count(r);
-	*out = (struct ring_now){ r->counts.chains, r->counts.drops, r->pos, r->pos };
+	*out = (struct ring_now){ r->counts.chains, r->counts.discards, r->pos, r->pos };
 	if (r->shadow != NULL) {
 		shadow_stats(r->shadow, &stats);
 		out->chains += stats.chains;
-		out->drops += stats.dropped;
+		out->discards += stats.skipped;
 		out->avail = stats.avail;
 		out->used = stats.used;
 	} else if (r->split_used) {

@@ -214,6 +214,7 @@ shadow_stats(const struct shadow *s, struct shadow_stats *out)
 {
 	*out = (struct shadow_stats){
 		.chains = atomic_load_explicit(&s->n_chains, memory_order_relaxed),
+		.skipped = atomic_load_explicit(&s->n_skipped, memory_order_relaxed),
 		.dropped = atomic_load_explicit(&s->n_dropped, memory_order_relaxed),
 		.avail = atomic_load_explicit(&s->shown_avail, memory_order_relaxed),
 		.used = atomic_load_explicit(&s->shown_used, memory_order_relaxed),

@@ -198,6 +198,7 @@ enum shadow_fault shadow_fault(const struct shadow *s);
 struct shadow_stats {
 	uint64_t chains;   /**< given back */
 	uint64_t dropped;  /**< of those, chains of more descriptors than the device has */
+	uint64_t skipped;  /**< given back without that the device had them: those, and discarded */
 	uint16_t avail;    /**< next to take; packed: wrap counter in bit 15 */
 	uint16_t used;     /**< next to give back */
 	uint16_t in_flight;

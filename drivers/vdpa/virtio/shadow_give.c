@@ -166,6 +166,8 @@ recs_release(struct shadow *s, uint16_t n)
 	for (; n > 0; n--) {
 		struct rec *r = rec_at(s, s->rec_first++);
 
+		if (r->n_descs == 0)
+			count_add(&s->n_skipped, 1);
 		s->dev.n_free += r->n_descs;
 		r->state = REC_FREE;
 	}

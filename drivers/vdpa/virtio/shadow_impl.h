@@ -149,7 +149,7 @@ struct shadow {
 
 	_Atomic uint8_t bad, fault;
 	/* For shadow_stats(). */
-	_Atomic uint64_t n_chains, n_dropped;
+	_Atomic uint64_t n_chains, n_dropped, n_skipped;
 	_Atomic uint16_t shown_avail, shown_used, shown_out;
 };
 
