@@ -91,6 +91,7 @@ struct driver {
 	unsigned int n_queues;          /* of the device */
 	int config_fd;
 	bool at_position;               /* starts by the vendor's capability, where the rings stand */
+	uint64_t window;                /* most frames of it on their way; 0: any number */
 	bool by_register;               /* doorbells are written as registers */
 };
 

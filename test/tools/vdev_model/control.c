@@ -36,6 +36,30 @@ static struct asker askers[CLIENTS_MAX];
 /* Answers */
 
 static size_t
+counters_print(char *out, size_t size, const struct device_stats *stats)
+{
+	size_t n = 0;
+
+#define X(name) n += (size_t)snprintf(out + n, size - n, ",\"" #name "\":%llu", \
+				      (unsigned long long)stats->name);
+	DEVICE_COUNTERS(X)
+#undef X
+	return n;
+}
+
+static size_t
+front_print(char *out, size_t size, const struct front *f)
+{
+	size_t n = (size_t)snprintf(out, size, "{\"socket\":\"%s\",\"connected\":%s,\"kept\":%llu",
+				    f->conf.path, f->connected ? "true" : "false",
+				    (unsigned long long)f->n_kept);
+
+	n += counters_print(out + n, size - n, &f->stats);
+	out[n++] = '}';
+	return n;
+}
+
+static size_t
 device_print(char *out, size_t size, const struct device *d, bool present)
 {
 	size_t n = (size_t)snprintf(out, size,
@@ -46,10 +70,7 @@ device_print(char *out, size_t size, const struct device *d, bool present)
 		d->dma.logging ? "true" : "false", d->dma.maps.n,
 		(unsigned long long)d->dma.refused, (unsigned long long)d->dma.marks);
 
-#define X(name) n += (size_t)snprintf(out + n, size - n, ",\"" #name "\":%llu", \
-				      (unsigned long long)d->stats.name);
-	DEVICE_COUNTERS(X)
-#undef X
+	n += counters_print(out + n, size - n, &d->stats);
 	n += (size_t)snprintf(out + n, size - n, ",\"violation\":\"%s\",\"failed\":\"%s\"}",
 			      d->violation, d->failed);
 	return n;
@@ -65,6 +86,12 @@ stats_print(char *out, size_t size)
 			out[n++] = ',';
 		n += device_print(out + n, size - n, &model->devices[i],
 				  model->servers[i].client.fd >= 0);
+	}
+	n += (size_t)snprintf(out + n, size - n, "],\"wires\":[");
+	for (unsigned int i = 0; i < model->n_fronts; i++) {
+		if (i > 0)
+			out[n++] = ',';
+		n += front_print(out + n, size - n, &model->fronts[i]);
 	}
 	snprintf(out + n, size - n, "]}\n");
 }

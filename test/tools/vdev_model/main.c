@@ -77,7 +77,6 @@ model_init(struct model *m)
 {
 	int rc = loop_init();
 
-	wire_patience_set(m->options.patience_ms);
 	m->devices = calloc(m->options.n_devices, sizeof(*m->devices));
 	m->servers = calloc(m->options.n_devices, sizeof(*m->servers));
 	if (m->devices == NULL || m->servers == NULL)
@@ -91,6 +90,8 @@ model_init(struct model *m)
 		if (rc == 0)
 			rc = server_init(&m->servers[m->n_devices], d);
 	}
+	for (; rc == 0 && m->n_fronts < m->options.n_fronts; m->n_fronts++)
+		rc = front_init(&m->fronts[m->n_fronts], &m->options.fronts[m->n_fronts]);
 	if (rc == 0)
 		rc = faults_init(m);
 	return rc < 0 ? rc : control_init(m, m->options.control);
@@ -104,6 +105,8 @@ model_fini(struct model *m)
 		server_fini(&m->servers[i]);
 		device_fini(&m->devices[i]);
 	}
+	for (unsigned int i = 0; i < m->n_fronts; i++)
+		front_fini(&m->fronts[i]);
 	free(m->devices);
 	free(m->servers);
 	loop_fini();
@@ -116,6 +119,8 @@ model_poll(struct model *m)
 		server_poll(&m->servers[i]);
 		device_poll(&m->devices[i]);
 	}
+	for (unsigned int i = 0; i < m->n_fronts; i++)
+		front_poll(&m->fronts[i]);
 }
 
 int

@@ -13,9 +13,11 @@
  */
 
 #include "device.h"
+#include "front.h"
 #include "server.h"
 
 #define DEVICES_MAX 8
+#define FRONTS_MAX  4
 
 /** What the command line has asked for. */
 struct options {
@@ -24,9 +26,9 @@ struct options {
 		int device;     /* -1: all */
 		char text[64];  /* NAME or NAME=ARG */
 	} faults[16];
-	unsigned int n_devices, n_faults;
+	struct front_conf fronts[FRONTS_MAX];
+	unsigned int n_devices, n_faults, n_fronts;
 	const char *control;    /* NULL: none */
-	uint16_t patience_ms;
 };
 
 /** The process. */
@@ -34,7 +36,8 @@ struct model {
 	struct options options;
 	struct device *devices;
 	struct server *servers;
-	unsigned int n_devices;
+	struct front fronts[FRONTS_MAX];
+	unsigned int n_devices, n_fronts;
 };
 
 /** Reads a command line.  @return 0; -EINVAL after a line on standard error */

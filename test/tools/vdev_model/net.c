@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "device.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <net/ethernet.h>
-#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -151,23 +148,6 @@ filter_passes(const struct device *d, const uint8_t *dst)
 	return !f->nouni && (f->alluni || memcmp(dst, d->mac, 6) == 0 || mac_known(f, dst));
 }
 
-/* Frames of one flow go to one queue. */
-static uint32_t
-flow_hash(const struct frame *f)
-{
-	uint32_t hash = 0, word;
-	uint16_t type;
-
-	memcpy(&type, f->bytes + 12, sizeof(type));
-	if (f->len < 38 || type != htons(ETHERTYPE_IP))
-		return 0;
-	for (unsigned int at = 26; at < 38; at += sizeof(word)) {
-		memcpy(&word, f->bytes + at, sizeof(word));
-		hash = (hash ^ word) * 2654435761U;
-	}
-	return hash >> 16;
-}
-
 static void
 checksum_complete(struct frame *f)
 {
@@ -292,15 +272,13 @@ net_deliver(void *arg, const struct frame *f)
 
 	if (!device_running(d))
 		return -ENODEV;
-	r = &d->rings[2 * (flow_hash(f) % d->pairs)];
+	r = &d->rings[2 * (wire_flow_hash(f) % d->pairs)];
 	if (!filter_passes(d, f->bytes)) {
 		d->stats.filtered++;
 		return 0;
 	}
-	if (!r->enabled) {
-		d->stats.dropped_queue_off++;
-		return 0;
-	}
+	if (!r->enabled)
+		return -ENODEV;
 	if (!header_for(d, f, &own, &f))
 		return 0;
 	do {

@@ -97,6 +97,24 @@ device_parse(struct options *o, char *text)
 	return 0;
 }
 
+static int
+wire_parse(struct options *o, char *text)
+{
+	struct front_conf *c = &o->fronts[o->n_fronts];
+	char *save, *word = strtok_r(text, ",", &save);
+
+	if (o->n_fronts == FRONTS_MAX || word == NULL || strlen(word) >= sizeof(c->path))
+		return refuse("--wire", text);
+	strcpy(c->path, word);
+	c->pairs = 1;
+	word = strtok_r(NULL, ",", &save);
+	if (word != NULL && (strncmp(word, "queues=", 7) != 0 ||
+			     number(word + 7, 1, FRONT_PAIRS_MAX, &c->pairs) < 0))
+		return refuse("--wire: not understood", word);
+	o->n_fronts++;
+	return 0;
+}
+
 /* A fault is one of the device that was named last; before any, of all. */
 static int
 fault_parse(struct options *o, const char *text)
@@ -113,8 +131,8 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-		"usage: vdev_model --device SOCKET[,OPTION]... [--device ...] [--control PATH]\n"
-		"       [--fault NAME[=ARG]]... [--patience MS]\n"
+		"usage: vdev_model --device SOCKET[,OPTION]... [--device ...]\n"
+		"       [--wire SOCKET[,queues=PAIRS]]... [--control PATH] [--fault NAME[=ARG]]...\n"
 		"options of a device: mac=M queues=PAIRS mtu=N size=N positions logging packed\n"
 		"       event_idx indirect page_per_vq\n");
 	return -EINVAL;
@@ -125,24 +143,23 @@ options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "device", required_argument, NULL, 'd' },
+		{ "wire", required_argument, NULL, 'w' },
 		{ "control", required_argument, NULL, 'c' },
 		{ "fault", required_argument, NULL, 'f' },
-		{ "patience", required_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c, rc = 0;
 
 	memset(o, 0, sizeof(*o));
-	o->patience_ms = WIRE_PATIENCE_MS;
 	while (rc == 0 && (c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'd')
 			rc = device_parse(o, optarg);
+		else if (c == 'w')
+			rc = wire_parse(o, optarg);
 		else if (c == 'c')
 			o->control = optarg;
 		else if (c == 'f')
 			rc = fault_parse(o, optarg);
-		else if (c == 'p')
-			rc = number(optarg, 1, UINT16_MAX, &o->patience_ms);
 		else
 			return usage();
 	}

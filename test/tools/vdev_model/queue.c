@@ -55,7 +55,7 @@ queue_arm(struct queue *q)
 	if (q->bad != NULL)
 		return -EBADMSG;
 	if ((!q->armed || q->event_idx) &&
-	    (q->packed ? packed_arm(q, true) : split_arm(q, true)) < 0)
+	    (q->packed ? packed_notify(q, true) : split_notify(q, true)) < 0)
 		return -EBADMSG;
 	q->armed = true;
 	dma_fence();    /* the driver looks at it after it has published */
@@ -68,7 +68,7 @@ queue_disarm(struct queue *q)
 	if (!q->armed)
 		return 0;
 	q->armed = false;
-	return q->packed ? packed_arm(q, false) : split_arm(q, false);
+	return q->packed ? packed_notify(q, false) : split_notify(q, false);
 }
 
 int

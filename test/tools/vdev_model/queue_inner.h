@@ -34,12 +34,12 @@ int chain_table(struct queue *q, const struct chain *c, uint32_t len, uint16_t f
 
 int split_take(struct queue *q, struct chain *c);
 int split_put(struct queue *q, const struct given *g, unsigned int n);
-int split_arm(struct queue *q, bool on);
+int split_notify(struct queue *q, bool on);
 int split_pending(struct queue *q);
 
 int packed_take(struct queue *q, struct chain *c);
 int packed_put(struct queue *q, const struct given *g, unsigned int n);
-int packed_arm(struct queue *q, bool on);
+int packed_notify(struct queue *q, bool on);
 int packed_pending(struct queue *q);
 
 #endif

@@ -152,7 +152,7 @@ packed_put(struct queue *q, const struct given *g, unsigned int n)
 }
 
 int
-packed_arm(struct queue *q, bool on)
+packed_notify(struct queue *q, bool on)
 {
 	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
 	int rc = 0;

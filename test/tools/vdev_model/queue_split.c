@@ -106,7 +106,7 @@ split_put(struct queue *q, const struct given *g, unsigned int n)
 }
 
 int
-split_arm(struct queue *q, bool on)
+split_notify(struct queue *q, bool on)
 {
 	int rc = 0;
 

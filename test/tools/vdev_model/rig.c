@@ -182,6 +182,8 @@ send_some(struct driver d[2], unsigned int from, struct way *w, unsigned int fra
 
 		if (flow->sent == frames / n_flows)
 			continue;
+		if (d[from].window > 0 && flow->sent * n_flows >= w->received + d[from].window)
+			break;
 		memcpy(f.dst, d[1 - from].g->mac, 6);
 		memcpy(f.src, g->mac, 6);
 		f.len = VMM_FRAME_UDP_MIN + (uint32_t)(flow->sent * 37 % (len_most - VMM_FRAME_UDP_MIN + 1));

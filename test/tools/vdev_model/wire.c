@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "wire.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/ethernet.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -18,20 +20,13 @@ struct addr {
 	bool used;
 	struct member *at;
 	struct member *before;  /* it may still have frames for this address on their way */
-	uint64_t ticket;
+	uint64_t ticket, until; /* not longer than until then */
 };
 
 static struct member *members[WIRE_MEMBERS_MAX];
 static unsigned int n_members;
 static struct addr addrs[ADDRS_MAX];
 static struct frame frame;
-static uint64_t patience_us = WIRE_PATIENCE_MS * UINT64_C(1000);
-
-void
-wire_patience_set(uint32_t ms)
-{
-	patience_us = ms * UINT64_C(1000);
-}
 
 int
 wire_add(struct member *m, const struct member_ops *ops, void *arg, struct device_stats *stats)
@@ -47,6 +42,22 @@ void
 wire_started(struct member *m)
 {
 	m->stuck_since = 0;
+}
+
+uint32_t
+wire_flow_hash(const struct frame *f)
+{
+	uint32_t hash = 0, word;
+	uint16_t type;
+
+	memcpy(&type, f->bytes + 12, sizeof(type));
+	if (f->len < 38 || type != htons(ETHERTYPE_IP))
+		return 0;
+	for (unsigned int at = 26; at < 38; at += sizeof(word)) {
+		memcpy(&word, f->bytes + at, sizeof(word));
+		hash = (hash ^ word) * 2654435761U;
+	}
+	return hash >> 16;
 }
 
 /* Addresses */
@@ -81,6 +92,7 @@ learn(const uint8_t *mac, struct member *from)
 		return;
 	a->before = a->at;
 	a->ticket = 0;
+	a->until = loop_now_us() + WIRE_PATIENCE_US;
 	a->at = from;
 }
 
@@ -93,8 +105,10 @@ arrived(struct addr *a)
 		return true;
 	}
 	a->ticket = a->before->ops->drained(a->before->arg, a->ticket);
-	if (a->ticket == 0)
+	if (a->ticket == 0 || loop_now_us() >= a->until)
 		a->before = NULL;
+	else
+		loop_at(a->until);
 	return a->before == NULL;
 }
 
@@ -108,8 +122,8 @@ holds(struct member *to, struct member *from, int rc)
 
 	if (to->stuck_since == 0)
 		to->stuck_since = now;
-	if (now - to->stuck_since < patience_us) {
-		loop_at(to->stuck_since + patience_us);
+	if (now - to->stuck_since < WIRE_PATIENCE_US) {
+		loop_at(to->stuck_since + WIRE_PATIENCE_US);
 		return true;
 	}
 	if (rc == -EAGAIN)
@@ -160,11 +174,9 @@ forward(struct member *from, unsigned int queue)
 	a = (frame.bytes[0] & 1) != 0 ? NULL : addr_find(frame.bytes, false);
 	if (a == NULL)
 		return flood(from, queue);
-	if (a->before == from)
-		a->before = NULL;
 	if (a->at == from || (from->got[queue] & UINT32_C(1) << a->at->index) != 0)
 		return true;
-	return arrived(a) && give(a->at, from, false);
+	return (a->before == from || arrived(a)) && give(a->at, from, false);
 }
 
 static bool

@@ -9,7 +9,7 @@
  *
  * A frame stays in its sender's ring until all receivers have it.  A receiver that cannot take it
  * (no buffers; or its address is known and the device does not run) holds the sender for as long as
- * the wire is patient, then the frame is dropped by name.  An address belongs to the member that it was
+ * WIRE_PATIENCE_US, then the frame is dropped by name.  An address belongs to the member that it was
  * seen at last: held frames go there, too.
  *
  * Life     one per process; members are added before the loop starts.
@@ -26,7 +26,7 @@
 
 #define WIRE_MEMBERS_MAX 16
 #define WIRE_QUEUES_MAX  16
-#define WIRE_PATIENCE_MS 2000
+#define WIRE_PATIENCE_US 2000000
 #define WIRE_FRAME_MAX   65550
 
 /** A frame on its way, with the header that says what is left to do about it. */
@@ -66,15 +66,15 @@ struct member {
 	uint32_t got[WIRE_QUEUES_MAX];  /* by queue: who has the frame at its head already */
 };
 
-/** How long a frame is held; WIRE_PATIENCE_MS at first. */
-void wire_patience_set(uint32_t ms);
-
 /** Adds a member.  @return 0; -ENOSPC */
 int wire_add(struct member *m, const struct member_ops *ops, void *arg,
 	     struct device_stats *stats);
 
 /** A member runs from now on: what waits for it waits no longer. */
 void wire_started(struct member *m);
+
+/** Frames of one flow have one hash; those that are no IPv4 are one flow. */
+uint32_t wire_flow_hash(const struct frame *f);
 
 /** Moves what can be moved.  @return true: something was */
 bool wire_pass(void);

@@ -136,7 +136,7 @@ server_connect(struct vmm_front *f, int64_t until_ms)
 int
 vmm_front_connect(struct vmm_front *f)
 {
-	int64_t until_ms = now_ms() + f->deadline_ms;
+	int64_t until_ms = now_ms() + (f->impatient ? 0 : f->deadline_ms);
 	int rc;
 
 	vmm_front_disconnect(f);

@@ -94,6 +94,7 @@ struct vmm_mem_table {
 struct vmm_front {
 	char path[108];
 	bool server;            /* we listen and the backend connects */
+	bool impatient;         /* nobody listens: connecting fails at once */
 	bool ack_all;           /* ask for an acknowledgement wherever the protocol allows it */
 	int fd, listen_fd;
 	uint32_t deadline_ms;
