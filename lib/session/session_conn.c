@@ -185,7 +185,6 @@ void
 session_disconnect(struct session *s)
 {
 	LOG_RL(INFO, "%s: front-end disconnected", s->opts.name);
-	session_map_unbind(s->vid);
 	session_quiesce(s);
 	session_moment(s, MOMENT_DISCONNECTED, 0);
 	session_open_end(s);
@@ -194,6 +193,8 @@ session_disconnect(struct session *s)
 	session_log_drop(s);
 	session_conn_end(s); /* not before the guest's memory is let go of */
 	session_fd_drop(&s->connfd);
+	/* Last: the library unmaps the memory as soon as a callback of its own finds nobody to wait for. */
+	session_map_unbind(s->vid);
 	s->vid = -1;
 	s->features = 0;
 	s->protocol_features = 0;
