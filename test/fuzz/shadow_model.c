@@ -66,8 +66,9 @@ note_taken(struct model *m, uint16_t n_descs)
 		memcpy(c->pieces, chain.pieces, chain.n * sizeof(chain.pieces[0]));
 		m->avail_idx++;
 	}
-	m->next += n_descs;
-	m->n_free -= n_descs;
+	/* A chain that the device never gets takes one, too. */
+	m->next += RTE_MAX(n_descs, 1);
+	m->n_free -= RTE_MAX(n_descs, 1);
 	m->slots_out += m->ref.packed ? chain.n_slots : 0;
 	ref_take(&m->ref, &chain);
 }
@@ -136,7 +137,7 @@ model_take(struct model *m, uint32_t max, bool discard)
 		return 0;
 	if (!m->ref.packed)
 		ready = split_ready(m, max);
-	while (n < ready && m->n < m->dev_size && (!m->ref.packed || packed_ready(m)) &&
+	while (n < ready && m->n_free > 0 && (!m->ref.packed || packed_ready(m)) &&
 	       take_one(m, discard))
 		n++;
 	return n;
@@ -224,7 +225,7 @@ give_one(struct model *m)
 	pieces_log(c, c->used);
 	ref_put(&m->ref, c->id, (uint16_t)c->n_slots, c->used);
 	m->slots_out -= m->ref.packed ? c->n_slots : 0;
-	m->n_free += c->n_descs;
+	m->n_free += RTE_MAX(c->n_descs, 1);
 	m->blocked = false;
 	m->first = (m->first + 1) % m->dev_size;
 	m->n--;
@@ -251,7 +252,7 @@ model_complete(struct model *m, uint32_t max, int *call)
 bool
 model_arm(struct model *m, unsigned int sides)
 {
-	const bool room = running(m) && !m->blocked && m->n < m->dev_size && m->n_free > 0;
+	const bool room = running(m) && !m->blocked && m->n_free > 0;
 	struct ref_ring at = m->ref;
 	bool ready = false;
 
@@ -263,7 +264,7 @@ model_arm(struct model *m, unsigned int sides)
 	}
 	if ((sides & SHADOW_DEVICE) != 0 && m->fault == SHADOW_FAULT_NONE)
 		ready |= model_dev16(m, m->queue.device + 2) != m->used_seen;
-	return ready;
+	return ready || (m->n > 0 && model_chain(m, 0)->done);
 }
 
 uint32_t

@@ -142,9 +142,10 @@ chain_too_long(void)
 	rig_lay(0, true, 4, 0);
 	rig_start();
 	rig_post(5);
-	rig_post(4);
+	rig_post(3);
 	CHECK(shadow_submit(rig.s, 64, &doorbell) == 2);
-	CHECK(dev_take(&rig.d, 64) == 1 && rig.d.held[0].n == 4);
+	CHECK(dev_take(&rig.d, 64) == 1 && rig.d.held[0].n == 3);
+	CHECK(shadow_arm(rig.s, SHADOW_DEVICE));
 	CHECK(shadow_complete(rig.s, 64, &call) == 1 && rig_used_len(0) == 0);
 	dev_finish(&rig.d, 0, 0);
 	dev_publish(&rig.d);

@@ -58,7 +58,7 @@ device_init(struct shadow *s, const struct shadow_opts *o)
 		s->dev.tables = (void *)(mem + l.tables);
 		s->dev.tables_iova = o->dev_iova + l.tables;
 	}
-	s->dev.size = s->dev.n_free = o->dev_size;
+	s->dev.size = o->dev_size;
 	s->dev.mask = o->dev_size - 1;
 	s->dev.event_idx = has(o->dev_features, F_EVENT_IDX);
 }
@@ -144,10 +144,9 @@ static int
 books_create(struct shadow *s)
 {
 	s->recs = calloc(s->dev.size, sizeof(*s->recs));
-	s->owners = calloc(s->dev.size, sizeof(*s->owners));
 	s->walk.pieces = calloc(s->dev.size, sizeof(*s->walk.pieces));
 	s->walk.max = s->dev.size;
-	return s->recs == NULL || s->owners == NULL || s->walk.pieces == NULL ? -ENOMEM : 0;
+	return s->recs == NULL || s->walk.pieces == NULL ? -ENOMEM : 0;
 }
 
 int
@@ -179,7 +178,6 @@ shadow_destroy(struct shadow *s)
 	if (s == NULL)
 		return;
 	free(s->recs);
-	free(s->owners);
 	free(s->walk.pieces);
 	free(s);
 }
@@ -225,26 +223,7 @@ shadow_stats(const struct shadow *s, struct shadow_stats *out)
 uint32_t
 shadow_complete(struct shadow *s, uint32_t max, bool *call)
 {
-	shadow_reap(s, max);
-	return shadow_give(s, call);
-}
-
-/* Whether the device, which may do so out of order, has completed a chain. */
-static bool
-completed(const struct rec *r)
-{
-	return r->state == REC_DONE && r->n_descs > 0;
-}
-
-/* Chains up to the youngest that was completed are settled. */
-static uint16_t
-settled_count(const struct shadow *s)
-{
-	uint16_t n = recs_out(s);
-
-	while (n > 0 && !completed(rec_at(s, s->rec_first + n - 1)))
-		n--;
-	return n;
+	return shadow_give(s, shadow_dev_ready(s, max), call);
 }
 
 /* Into what it has not completed a device may have written, too. */
@@ -252,23 +231,36 @@ static void
 unfinished_mark(const struct shadow *s)
 {
 	guest_fence();
-	for (uint16_t i = 0; i < recs_out(s); i++) {
-		const struct rec *r = rec_at(s, s->rec_first + i);
-
-		if (r->state == REC_OUT)
-			shadow_payload_mark(s, r, r->len);
-	}
+	for (uint16_t desc = s->dev.first; desc != s->dev.next; desc += rec_at(s, desc)->n_descs)
+		if (rec_at(s, desc)->state == REC_OUT)
+			shadow_payload_mark(s, desc, rec_at(s, desc)->len);
 }
 
+/* Where the youngest chain stands that the device, which may do so in any order, has completed. */
+static uint16_t
+completed_last(const struct shadow *s)
+{
+	uint16_t last = s->dev.first;
+
+	for (uint16_t desc = last; desc != s->dev.next; desc += rec_at(s, desc)->n_descs)
+		if (rec_at(s, desc)->state == REC_DONE)
+			last = desc;
+	return last;
+}
+
+/* Chains up to that one are settled. */
 static void
 settle(struct shadow *s)
 {
-	for (uint16_t n = settled_count(s); n > 0; n--) {
-		struct rec *r = rec_at(s, s->rec_first + n - 1);
+	const uint16_t last = completed_last(s);
 
-		if (r->state == REC_OUT)
+	for (uint16_t desc = s->dev.first; desc != last; desc += rec_at(s, desc)->n_descs) {
+		struct rec *r = rec_at(s, desc);
+
+		if (r->state == REC_OUT) {
 			r->len = 0;
-		r->state = REC_DONE;
+			r->state = REC_DONE;
+		}
 	}
 }
 
@@ -276,8 +268,8 @@ settle(struct shadow *s)
 static void
 rewind_taken(struct shadow *s)
 {
-	for (; recs_out(s) > 0; s->rec_next--)
-		rec_at(s, s->rec_next - 1)->state = REC_FREE;
+	s->dev.first = s->dev.next;
+	s->n_out = s->slots_out = 0;
 	s->avail = s->avail_seen = s->used;
 	s->avail_wrap = s->used_wrap;
 	shadow_show(s);
@@ -288,11 +280,11 @@ shadow_stop(struct shadow *s, uint16_t *pos, bool *call)
 {
 	uint32_t n;
 
-	shadow_reap(s, UINT32_MAX);
+	shadow_reap(s, shadow_dev_ready(s, UINT32_MAX));
 	if (s->mark != NULL && !s->tx)
 		unfinished_mark(s);
 	settle(s);
-	n = shadow_give(s, call);
+	n = shadow_give(s, 0, call);
 	rewind_taken(s);
 	*pos = s->is_packed ? (uint16_t)(s->used | s->used_wrap << 15) : s->used;
 	return n;

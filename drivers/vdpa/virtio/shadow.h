@@ -154,7 +154,8 @@ uint32_t shadow_submit(struct shadow *s, uint32_t max, bool *doorbell);
 uint32_t shadow_discard(struct shadow *s, uint32_t max);
 
 /**
- * Gives the guest what the device, or shadow_discard(), is done with.
+ * Gives the guest what the device, or shadow_discard(), is done with.  The buffers of one received
+ * frame are shown together as long as `max` does not cut what the device has shown.
  *
  * @param max   used elements of the device to look at, at most
  * @param call  out: the guest wants an interrupt

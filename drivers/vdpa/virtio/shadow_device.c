@@ -6,19 +6,19 @@
  * takes the next ones, each linked to the one behind it, and nothing has to be looked for.
  */
 
-static inline struct rec *
-rec_new(struct shadow *s, uint16_t n_descs)
+/* Notes the chain in s->walk; returns where it stands. */
+static uint16_t
+rec_new(struct shadow *s, uint16_t n_descs, enum rec_state state, bool in_table)
 {
-	struct rec *r = rec_at(s, s->rec_next++);
+	const uint16_t head = s->dev.next & s->dev.mask;
 
-	r->len = s->walk.len;
-	r->id = s->walk.id;
-	r->n_slots = (uint16_t)s->walk.n_slots;
-	r->head = s->dev.next & s->dev.mask;
-	r->n_descs = n_descs;
-	r->in_table = false;
-	r->state = REC_OUT;
-	return r;
+	s->recs[head] = (struct rec){
+		.len = s->walk.len, .id = s->walk.id, .n_slots = (uint16_t)s->walk.n_slots,
+		.n_descs = n_descs, .state = state, .in_table = in_table,
+	};
+	s->dev.next += n_descs;
+	s->n_out++;
+	return head;
 }
 
 static void
@@ -49,42 +49,32 @@ table_write(struct shadow *s, uint32_t head, uint16_t flags)
 	};
 }
 
-static void
-head_post(struct shadow *s, uint16_t head, uint16_t n_descs)
-{
-	s->owners[head] = (s->rec_next - 1) & s->dev.mask;
-	s->dev.avail->ring[s->dev.avail_idx++ & s->dev.mask] = head;
-	s->dev.next += n_descs;
-	s->dev.n_free -= n_descs;
-}
-
 bool
 shadow_post(struct shadow *s)
 {
-	const uint16_t flags = s->tx ? 0 : DESC_WRITE, head = s->dev.next & s->dev.mask;
+	const uint16_t flags = s->tx ? 0 : DESC_WRITE;
 	const bool in_table = s->dev.tables != NULL && s->walk.n > 1 && s->walk.n <= TABLE_LEN;
 	const uint16_t n_descs = in_table ? 1 : (uint16_t)s->walk.n;
+	uint16_t head;
 
-	if (n_descs > s->dev.n_free) {
+	if (n_descs > descs_free(s)) {
 		s->blocked = true;
 		return false;
 	}
-	rec_new(s, n_descs)->in_table = in_table;
+	head = rec_new(s, n_descs, REC_OUT, in_table);
 	if (in_table)
 		table_write(s, head, flags);
 	else
 		chain_write(s, s->dev.desc, head, s->dev.mask, flags);
-	head_post(s, head, n_descs);
+	s->dev.avail->ring[s->dev.avail_idx++ & s->dev.mask] = head;
 	return true;
 }
 
 void
 shadow_skip(struct shadow *s)
 {
-	struct rec *r = rec_new(s, 0);
-
-	r->len = 0;
-	r->state = REC_DONE;
+	s->walk.len = 0;
+	rec_new(s, 1, REC_SKIPPED, false);
 }
 
 bool
@@ -109,43 +99,34 @@ fault(struct shadow *s, enum shadow_fault why)
 	atomic_store_explicit(&s->fault, why, memory_order_relaxed);
 }
 
-/* Elements that the device has added; it can add no more than it holds chains. */
-static uint16_t
-used_ready(struct shadow *s)
+/* It can add no more than it holds chains. */
+uint32_t
+shadow_dev_ready(struct shadow *s, uint32_t max)
 {
-	const uint16_t idx = __atomic_load_n(&s->dev.used->idx, __ATOMIC_ACQUIRE);
-	const uint16_t n = idx - s->dev.used_seen;
+	uint16_t n;
 
+	if (unlikely(atomic_load_explicit(&s->fault, memory_order_relaxed) != SHADOW_FAULT_NONE))
+		return 0;
+	n = __atomic_load_n(&s->dev.used->idx, __ATOMIC_ACQUIRE) - s->dev.used_seen;
 	rte_io_rmb();
 	if (likely(n <= (uint16_t)(s->dev.avail_idx - s->dev.used_seen)))
-		return n;
+		return RTE_MIN((uint32_t)n, max);
 	fault(s, SHADOW_FAULT_INDEX);
 	return 0;
 }
 
-/* The chain that a used element names; NULL: none that the device holds. */
-static inline struct rec *
-owner_of(const struct shadow *s, uint32_t id)
-{
-	struct rec *r;
-
-	if (unlikely(id >= s->dev.size))
-		return NULL;
-	r = &s->recs[s->owners[id]];
-	return likely(r->state == REC_OUT && r->head == id) ? r : NULL;
-}
-
 /* A transmit chain has no room, whatever its length; some devices tell how much they read. */
-static inline enum shadow_fault
-elem_take(struct shadow *s, uint64_t elem)
+static enum shadow_fault
+elem_take(struct shadow *s, uint32_t id, uint32_t len)
 {
-	const uint32_t len = s->tx ? 0 : (uint32_t)(elem >> 32);
-	struct rec *r = owner_of(s, (uint32_t)elem);
+	struct rec *r = &s->recs[id & s->dev.mask];
 	enum shadow_fault why = SHADOW_FAULT_NONE;
 
-	if (unlikely(r == NULL))
+	if (id >= s->dev.size || r->state != REC_OUT)
 		return SHADOW_FAULT_ID;
-	if (unlikely(len > r->len))
+	if (s->tx)
+		len = 0;
+	if (len > r->len)
 		why = SHADOW_FAULT_LENGTH;
 	else
 		r->len = len;
@@ -155,22 +136,13 @@ elem_take(struct shadow *s, uint64_t elem)
 }
 
 void
-shadow_reap(struct shadow *s, uint32_t max)
+shadow_reap(struct shadow *s, uint32_t n)
 {
-	const uint8_t *ring = (const uint8_t *)s->dev.used->ring;
-	uint32_t n;
+	for (; n > 0; n--) {
+		const uint64_t elem = elem_load(s->dev.used, s->dev.used_seen & s->dev.mask);
+		const enum shadow_fault why = elem_take(s, (uint32_t)elem, elem >> 32);
 
-	if (atomic_load_explicit(&s->fault, memory_order_relaxed) != SHADOW_FAULT_NONE)
-		return;
-	n = used_ready(s);
-	n = RTE_MIN(n, max);
-	for (uint32_t i = 0; i < n; i++) {
-		enum shadow_fault why;
-		uint64_t elem;
-
-		memcpy(&elem, ring + (s->dev.used_seen & s->dev.mask) * sizeof(elem), sizeof(elem));
-		why = elem_take(s, elem);
-		if (unlikely(why != SHADOW_FAULT_NONE)) {
+		if (why != SHADOW_FAULT_NONE) {
 			fault(s, why);
 			return;
 		}
@@ -182,10 +154,11 @@ shadow_reap(struct shadow *s, uint32_t max)
  * pages marked; it could as well write any page of the guest without a word.  The steps are ours.
  */
 void
-shadow_payload_mark(const struct shadow *s, const struct rec *r, uint32_t len)
+shadow_payload_mark(const struct shadow *s, uint16_t desc, uint32_t len)
 {
+	const struct rec *r = rec_at(s, desc);
 	const struct split_desc *descs = s->dev.desc;
-	uint32_t at = r->head, mask = s->dev.mask, n = r->n_descs;
+	uint32_t at = desc & s->dev.mask, mask = s->dev.mask, n = r->n_descs;
 
 	if (r->in_table) {
 		descs = &s->dev.tables[at * TABLE_LEN];

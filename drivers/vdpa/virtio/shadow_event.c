@@ -52,7 +52,7 @@ guest_ready(const struct shadow *s)
 static bool
 guest_room(const struct shadow *s)
 {
-	return running(s) && !s->blocked && recs_free(s) > 0 && s->dev.n_free > 0;
+	return running(s) && !s->blocked && descs_free(s) > 0;
 }
 
 static void
@@ -72,6 +72,13 @@ device_ready(const struct shadow *s)
 	       __atomic_load_n(&s->dev.used->idx, __ATOMIC_ACQUIRE) != s->dev.used_seen;
 }
 
+/* A chain that was skipped waits for nobody. */
+static bool
+skipped_ready(const struct shadow *s)
+{
+	return s->n_out > 0 && rec_at(s, s->dev.first)->state == REC_SKIPPED;
+}
+
 bool
 shadow_arm(struct shadow *s, unsigned int sides)
 {
@@ -88,7 +95,7 @@ shadow_arm(struct shadow *s, unsigned int sides)
 	device_fence();
 	if (guest)
 		guest_event_mark(s);
-	return (guest && guest_ready(s)) || (device && device_ready(s));
+	return (guest && guest_ready(s)) || (device && device_ready(s)) || skipped_ready(s);
 }
 
 /* With a split event index silence needs no store: the other side has passed the last one. */

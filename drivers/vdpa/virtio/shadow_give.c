@@ -39,54 +39,103 @@ packed_wants_call(const struct shadow *s, uint32_t since)
 	return dist > 0 && passed((uint32_t)dist, since);
 }
 
-/* Elements, from the position on.  @return entries of the ring that they take */
-static uint32_t
-split_put(struct shadow *s, uint16_t n)
+/* What moves while a burst is given back, in registers. */
+struct front {
+	uint32_t n;         /* chains, */
+	uint32_t entries;   /* entries of the guest's ring that they take */
+	uint16_t used;      /* where the next one goes */
+	bool wrap;
+	uint16_t first;     /* where it stands in the device's queue */
+};
+
+static inline struct front
+front_of(const struct shadow *s)
 {
-	const uint16_t mask = s->size - 1;
-	uint8_t *ring = (uint8_t *)s->split.used->ring;
-
-	for (uint16_t i = 0; i < n; i++) {
-		const struct rec *r = rec_at(s, s->rec_first + i);
-		const uint64_t elem = r->id | (uint64_t)r->len << 32;
-
-		memcpy(ring + (s->used++ & mask) * sizeof(elem), &elem, sizeof(elem));
-	}
-	return n;
+	return (struct front){ .used = s->used, .wrap = s->used_wrap, .first = s->dev.first };
 }
 
-/* The driver reads in order, so the first flags hold back the whole burst. */
+/*
+ * The driver of a packed ring reads in order, so the first flags hold back the whole burst.  Of the
+ * others length, id and flags go in one store: flags vouch for the rest.
+ */
+static inline void
+packed_put(struct shadow *s, struct front *f, const struct rec *r, uint32_t len)
+{
+	struct packed_desc *d = &s->packed.desc[f->used];
+	const uint64_t flags = (f->wrap ? DESC_AVAIL | DESC_USED : 0) | (len > 0 ? DESC_WRITE : 0);
+
+	if (unlikely(f->n == 0)) {
+		d->id = r->id;
+		d->len = len;
+		s->head_slot = f->used;
+		s->head_flags = (uint16_t)flags;
+	} else {
+		__atomic_store_n((uint64_t *)&d->len, len | (uint64_t)r->id << 32 | flags << 48,
+				 __ATOMIC_RELEASE);
+	}
+	packed_advance(s, &f->used, &f->wrap, r->n_slots);
+}
+
+static inline void
+split_put(struct shadow *s, struct front *f, const struct rec *r, uint32_t len)
+{
+	elem_store(s->split.used, f->used++ & (s->size - 1u), r->id | (uint64_t)len << 32);
+}
+
+/* Gives back the oldest chain, which is done. */
+static inline void
+put(struct shadow *s, struct front *f, struct rec *r, uint32_t len, bool is_packed)
+{
+	if (is_packed)
+		packed_put(s, f, r, len);
+	else
+		split_put(s, f, r, len);
+	r->len = len;
+	r->state = REC_FREE;
+	f->first += r->n_descs;
+	f->entries += r->n_slots;
+	f->n++;
+}
+
+/*
+ * Most devices complete in order: as long as elements name the oldest chain, they go straight to the
+ * guest's ring.  What is wrong with one that does not, if anything, is for shadow_reap() to say.
+ */
+static __rte_always_inline uint32_t
+in_order(struct shadow *s, struct front *out, uint32_t n, bool is_packed)
+{
+	const uint32_t len_mask = s->tx ? 0 : UINT32_MAX, mask = s->dev.mask;
+	const struct split_used *used = s->dev.used;
+	const uint16_t seen = s->dev.used_seen;
+	struct rec *recs = s->recs;
+	struct front f = *out;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		const uint64_t elem = elem_load(used, (seen + i) & mask);
+		const uint32_t len = (uint32_t)(elem >> 32) & len_mask, at = f.first & mask;
+		struct rec *r = &recs[at];
+
+		if (unlikely((uint32_t)elem != at) || unlikely(r->state != REC_OUT) ||
+		    unlikely(len > r->len))
+			break;
+		put(s, &f, r, len, is_packed);
+	}
+	s->dev.used_seen = seen + (uint16_t)i;
+	*out = f;
+	return i;
+}
+
 static void
-packed_hold(struct shadow *s, struct packed_desc *d, const struct rec *r, uint16_t flags)
+done_put(struct shadow *s, struct front *f)
 {
-	d->id = r->id;
-	d->len = r->len;
-	s->head_slot = s->used;
-	s->head_flags = flags;
-}
+	while (f->first != s->dev.next && rec_at(s, f->first)->state > REC_OUT) {
+		struct rec *r = rec_at(s, f->first);
 
-static uint32_t
-packed_put(struct shadow *s, uint16_t n)
-{
-	uint32_t slots = 0;
-
-	for (uint16_t i = 0; i < n; i++) {
-		const struct rec *r = rec_at(s, s->rec_first + i);
-		struct packed_desc *d = &s->packed.desc[s->used];
-		const uint16_t flags = (s->used_wrap ? DESC_AVAIL | DESC_USED : 0) |
-				       (r->len > 0 ? DESC_WRITE : 0);
-
-		/* Length, id and flags in one store: flags vouch for the others. */
-		if (i == 0)
-			packed_hold(s, d, r, flags);
-		else
-			__atomic_store_n((uint64_t *)&d->len, r->len | (uint64_t)r->id << 32 |
-					 (uint64_t)flags << 48, __ATOMIC_RELEASE);
-		packed_advance(s, &s->used, &s->used_wrap, r->n_slots);
-		slots += r->n_slots;
+		if (r->state == REC_SKIPPED)
+			count_add(&s->n_skipped, 1);
+		put(s, f, r, r->len, s->is_packed);
 	}
-	s->slots_out -= (uint16_t)slots;
-	return slots;
 }
 
 /* `n` entries of `size` bytes from `slot` on; those behind the end stand at the beginning. */
@@ -100,20 +149,22 @@ entries_mark(const struct shadow *s, uint64_t ring, uint32_t size, uint32_t slot
 		s->mark(s->mark_arg, ring, (uint64_t)(n - first) * size);
 }
 
-/* The slots between those of a packed ring are not written; to tell them apart costs more. */
+/* Marks what `f` has put, of which the ring does not know yet.  The slots between those of a packed
+ * ring are not written; to tell them apart costs more. */
 static void
-burst_mark(const struct shadow *s, uint16_t n, uint16_t slot, uint32_t entries)
+burst_mark(const struct shadow *s, const struct front *f)
 {
-	for (uint16_t i = 0; i < n; i++) {
-		const struct rec *r = rec_at(s, s->rec_first + i);
+	uint16_t desc = s->dev.first;
 
-		shadow_payload_mark(s, r, r->len);
+	for (uint32_t i = 0; !s->tx && i < f->n; i++) {
+		shadow_payload_mark(s, desc, rec_at(s, desc)->len);
+		desc += rec_at(s, desc)->n_descs;
 	}
 	if (s->is_packed)
-		entries_mark(s, s->desc_gpa, sizeof(struct packed_desc), slot, entries);
+		entries_mark(s, s->desc_gpa, sizeof(struct packed_desc), s->used, f->entries);
 	else
 		entries_mark(s, s->device_gpa + offsetof(struct split_used, ring),
-			     sizeof(uint64_t), slot & (s->size - 1u), entries);
+			     sizeof(uint64_t), s->used & (s->size - 1u), f->entries);
 }
 
 static void
@@ -150,47 +201,36 @@ publish(struct shadow *s, uint32_t since)
 	return s->is_packed ? packed_wants_call(s, since) : split_wants_call(s, since);
 }
 
-static uint16_t
-done_count(const struct shadow *s)
-{
-	uint16_t n = 0;
-
-	while (n < recs_out(s) && rec_at(s, s->rec_first + n)->state == REC_DONE)
-		n++;
-	return n;
-}
-
 static void
-recs_release(struct shadow *s, uint16_t n)
+front_move(struct shadow *s, const struct front *f)
 {
-	for (; n > 0; n--) {
-		struct rec *r = rec_at(s, s->rec_first++);
-
-		if (r->n_descs == 0)
-			count_add(&s->n_skipped, 1);
-		s->dev.n_free += r->n_descs;
-		r->state = REC_FREE;
-	}
+	s->used = f->used;
+	s->used_wrap = f->wrap;
+	s->dev.first = f->first;
+	s->n_out -= (uint16_t)f->n;
+	s->slots_out -= (uint16_t)f->entries;
 	s->blocked = false;
 }
 
 uint32_t
-shadow_give(struct shadow *s, bool *call)
+shadow_give(struct shadow *s, uint32_t n, bool *call)
 {
-	const uint16_t n = done_count(s), slot = s->used;
-	uint32_t entries;
+	struct front f = front_of(s);
 
+	n -= s->is_packed ? in_order(s, &f, n, true) : in_order(s, &f, n, false);
+	if (unlikely(n > 0))
+		shadow_reap(s, n);
+	done_put(s, &f);
 	*call = false;
-	if (n == 0)
+	if (f.n == 0)
 		return 0;
-	entries = s->is_packed ? packed_put(s, n) : split_put(s, n);
 	if (unlikely(s->mark != NULL)) {
 		guest_fence();
-		burst_mark(s, n, slot, entries);
+		burst_mark(s, &f);
 	}
-	recs_release(s, n);
-	*call = publish(s, entries);
-	count_add(&s->n_chains, n);
+	front_move(s, &f);
+	*call = publish(s, f.entries);
+	count_add(&s->n_chains, f.n);
 	shadow_show(s);
-	return n;
+	return f.n;
 }

@@ -72,18 +72,39 @@ struct packed_event {
 	uint16_t flags;
 };
 
-enum rec_state { REC_FREE, REC_OUT, REC_DONE };
-
-/* A chain that was taken from the guest and not given back. */
-struct rec {
-	uint32_t len;      /* room for the device; when done: bytes that it wrote */
-	uint16_t id;       /* the guest's: head (split) or buffer id (packed) */
-	uint16_t n_slots;  /* of the guest's ring */
-	uint16_t head;     /* the device's first descriptor */
-	uint16_t n_descs;  /* the device's, from there on; 0: the device never had it */
-	uint8_t state;
-	bool in_table;     /* its pieces are in the table of `head` */
+enum rec_state {
+	REC_FREE,
+	REC_OUT,           /* the device holds it */
+	REC_DONE,          /* the device has completed it */
+	REC_SKIPPED,       /* is done, and the device never had it */
 };
+
+/*
+ * A chain that was taken from the guest and not given back: it stands where its first descriptor
+ * stands in the device's queue, so that a used element names it.  One that the device never gets
+ * takes a descriptor all the same.
+ */
+struct rec {
+	union {
+		struct {
+			uint32_t len;     /* room for the device; when done: bytes that it wrote */
+			uint16_t id;      /* the guest's: head (split) or buffer id (packed) */
+			uint16_t n_slots; /* of the guest's ring */
+		};
+		uint64_t taken;           /* all three; a word of a packed descriptor has two */
+	};
+	union {
+		struct {
+			uint16_t n_descs; /* of the device's queue */
+			uint16_t state;
+			bool in_table;    /* its pieces are in the table of its descriptor */
+		};
+		uint64_t posted;          /* all three */
+	};
+};
+
+#define REC_TAKEN(len_id, slots) ((len_id) | (uint64_t)(slots) << 48)
+#define REC_POSTED(descs)        ((descs) | (uint64_t)REC_OUT << 16)
 
 /* A chain as it was read; as many of its pieces as the device can take. */
 struct walk {
@@ -120,7 +141,7 @@ struct shadow {
 	bool avail_wrap, used_wrap;
 	bool blocked;             /* the next chain found no room */
 	uint16_t avail_seen;      /* split: the guest's index as last read */
-	uint16_t slots_out;       /* packed: slots between both */
+	uint16_t slots_out;       /* entries between both */
 	uint16_t head_slot, head_flags; /* packed: flags that hold a burst back */
 
 	/* The device's ring. */
@@ -132,16 +153,13 @@ struct shadow {
 		uint64_t iova, tables_iova;
 		uint16_t size, mask;
 		bool event_idx;
-		uint16_t next;             /* descriptor to use next, counts freely */
-		uint16_t n_free;           /* from there on */
+		uint16_t first, next;      /* descriptors in use; both count freely */
 		uint16_t avail_idx;        /* as published, or about to be */
 		uint16_t used_seen;
 	} dev;
 
-	/* Chains in flight, a circle of dev.size in the order in which they were taken. */
-	uint16_t rec_first, rec_next; /* count freely */
-	struct rec *recs;
-	uint16_t *owners;             /* record of each of the device's heads */
+	struct rec *recs;                  /* by the device's descriptor */
+	uint16_t n_out;                    /* of them, in flight */
 	struct walk walk;
 
 	shadow_mark_t mark;
@@ -164,6 +182,22 @@ static inline uint16_t *
 avail_event_of(struct split_used *used, uint16_t size)
 {
 	return (uint16_t *)&used->ring[size];
+}
+
+/* Both used rings: elements are aligned to four bytes only. */
+static inline uint64_t
+elem_load(const struct split_used *used, uint32_t at)
+{
+	uint64_t elem;
+
+	memcpy(&elem, (const uint8_t *)used->ring + at * sizeof(elem), sizeof(elem));
+	return elem;
+}
+
+static inline void
+elem_store(struct split_used *used, uint32_t at, uint64_t elem)
+{
+	memcpy((uint8_t *)used->ring + at * sizeof(elem), &elem, sizeof(elem));
 }
 
 /* Packed: moves a slot and its wrap counter on by n, n <= size. */
@@ -191,22 +225,17 @@ has(uint64_t features, unsigned int bit)
 	return (features >> bit & 1) != 0;
 }
 
+/* Descriptors of the device that are not in use. */
 static inline uint16_t
-recs_out(const struct shadow *s)
+descs_free(const struct shadow *s)
 {
-	return s->rec_next - s->rec_first;
-}
-
-static inline uint16_t
-recs_free(const struct shadow *s)
-{
-	return s->dev.size - recs_out(s);
+	return s->dev.size - (uint16_t)(s->dev.next - s->dev.first);
 }
 
 static inline struct rec *
-rec_at(const struct shadow *s, uint16_t i)
+rec_at(const struct shadow *s, uint16_t desc)
 {
-	return &s->recs[i & s->dev.mask];
+	return &s->recs[desc & s->dev.mask];
 }
 
 /* Between what the guest is shown and what it is asked: neither may pass the other. */
@@ -256,13 +285,16 @@ bool shadow_post(struct shadow *s);
 void shadow_skip(struct shadow *s);
 /* Shows the device what was posted since `before`.  @return it wants to hear of it */
 bool shadow_dev_publish(struct shadow *s, uint16_t before);
-/* Notes what the device has completed, `max` elements at most. */
-void shadow_reap(struct shadow *s, uint32_t max);
-/* Bytes from the first one on of what the device may write. */
-void shadow_payload_mark(const struct shadow *s, const struct rec *r, uint32_t len);
+/* Elements that the device has added, `max` of them at most. */
+uint32_t shadow_dev_ready(struct shadow *s, uint32_t max);
+/* Notes what the next `n` elements say is completed, in any order. */
+void shadow_reap(struct shadow *s, uint32_t n);
+/* Marks bytes, from the first one on, of what the device may write of the chain at `desc`. */
+void shadow_payload_mark(const struct shadow *s, uint16_t desc, uint32_t len);
 
-/* shadow_give.c: what is done at the front of the circle goes back.  @return chains */
-uint32_t shadow_give(struct shadow *s, bool *call);
+/* shadow_give.c: gives back what the next `n` elements say, and what is done already, as far as it
+ * is in order.  @return chains */
+uint32_t shadow_give(struct shadow *s, uint32_t n, bool *call);
 
 static inline void
 shadow_show(struct shadow *s)
@@ -271,7 +303,7 @@ shadow_show(struct shadow *s)
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->shown_used, (uint16_t)(s->used | s->used_wrap << 15),
 			      memory_order_relaxed);
-	atomic_store_explicit(&s->shown_out, recs_out(s), memory_order_relaxed);
+	atomic_store_explicit(&s->shown_out, s->n_out, memory_order_relaxed);
 }
 
 #endif

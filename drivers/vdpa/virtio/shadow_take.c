@@ -37,36 +37,53 @@ plain_fits(const struct plain *p, uint64_t gpa, uint32_t len)
 	return mem_at(p->mem, gpa, len) != NULL;
 }
 
-/* A chain of one descriptor goes to the device as it came. */
-static inline void
-plain_post(struct shadow *s, uint64_t addr, uint32_t len, uint16_t id)
-{
-	const uint16_t mask = s->dev.mask, head = s->dev.next++ & mask, rec = s->rec_next++ & mask;
+/* Where the device's side of a run stands, in registers, too. */
+struct post {
+	struct split_desc *desc;
+	uint16_t *ring;
+	struct rec *recs;
+	uint32_t mask, next, avail_idx;
+	uint64_t flags; /* where a descriptor has them, behind its length */
+};
 
-	s->dev.desc[head] = (struct split_desc){
-		.addr = addr, .len = len, .flags = s->tx ? 0 : DESC_WRITE,
+static inline struct post
+post_of(const struct shadow *s)
+{
+	return (struct post){
+		.desc = s->dev.desc, .ring = s->dev.avail->ring, .recs = s->recs,
+		.mask = s->dev.mask, .next = s->dev.next, .avail_idx = s->dev.avail_idx,
+		.flags = s->tx ? 0 : (uint64_t)DESC_WRITE << 32,
 	};
-	s->dev.avail->ring[s->dev.avail_idx++ & mask] = head;
-	s->owners[head] = rec;
-	s->recs[rec] = (struct rec){
-		.len = len, .id = id, .n_slots = 1, .head = head, .n_descs = 1, .state = REC_OUT,
-	};
+}
+
+/* A chain of one descriptor goes to the device as it came; `len_id` is length and id. */
+static inline void
+plain_post(struct post *p, uint64_t addr, uint64_t len_id)
+{
+	const uint32_t head = p->next++ & p->mask;
+	const uint64_t words[2] = { addr, (uint32_t)len_id | p->flags };
+
+	memcpy(&p->desc[head], words, sizeof(words));
+	p->ring[p->avail_idx++ & p->mask] = (uint16_t)head;
+	p->recs[head].taken = REC_TAKEN(len_id, 1);
+	p->recs[head].posted = REC_POSTED(1);
+}
+
+static inline void
+post_end(struct shadow *s, const struct post *p, uint32_t n)
+{
+	s->dev.next = (uint16_t)p->next;
+	s->dev.avail_idx = (uint16_t)p->avail_idx;
+	s->n_out += (uint16_t)n;
+	s->slots_out += (uint16_t)n;
 }
 
 /* Of so many chains, those that are sure to find room, were each of one descriptor. */
 static inline uint32_t
 run_len(const struct shadow *s, uint32_t n)
 {
-	const uint32_t room = RTE_MIN(s->dev.n_free, recs_free(s));
-
-	n = RTE_MIN(n, room);
+	n = RTE_MIN(n, (uint32_t)descs_free(s));
 	return RTE_MIN(n, (uint32_t)RUN_MAX);
-}
-
-static inline void
-run_end(struct shadow *s, uint32_t n)
-{
-	s->dev.n_free -= (uint16_t)n;
 }
 
 /* Takes the chain in s->walk, or finds what is wrong with it. */
@@ -97,7 +114,7 @@ split_ready(struct shadow *s, uint32_t max)
 	if (n < max) {
 		s->avail_seen = __atomic_load_n(&s->split.avail->idx, __ATOMIC_ACQUIRE);
 		n = s->avail_seen - s->avail;
-		if (unlikely(n + (uint32_t)(uint16_t)(s->avail - s->used) > s->size)) {
+		if (unlikely(n + (uint32_t)s->slots_out > s->size)) {
 			s->avail_seen = s->avail;
 			shadow_break(s, SHADOW_BAD_INDEX);
 			return 0;
@@ -114,10 +131,10 @@ split_head(const struct shadow *s, uint32_t at)
 
 /* What the heads name is on its way; it may be of no chain yet, and is not looked at. */
 static inline void
-heads_prefetch(const struct shadow *s, uint32_t at, uint32_t n)
+heads_prefetch(const struct split_desc *table, const uint16_t *heads, uint32_t n, uint32_t mask)
 {
 	for (uint32_t i = 0; i < n; i++)
-		rte_prefetch0(&s->split.desc[split_head(s, at + i) & (s->size - 1)]);
+		rte_prefetch0(&table[__atomic_load_n(&heads[i], __ATOMIC_RELAXED) & mask]);
 }
 
 /* Takes plain chains up to the first that is not, and not past the end of the ring. */
@@ -125,27 +142,30 @@ static uint32_t
 split_run(struct shadow *s, uint32_t n)
 {
 	const struct plain p = plain_of(s);
+	const struct split_desc *table = s->split.desc;
 	const uint32_t size = s->size, at = s->avail & (size - 1);
+	const uint16_t *heads = &s->split.avail->ring[at];
 	const uint16_t flags = s->tx ? 0 : DESC_WRITE;
+	struct post post = post_of(s);
 	uint32_t i;
 
 	n = run_len(s, RTE_MIN(n, size - at));
-	heads_prefetch(s, at, n);
+	heads_prefetch(table, heads, n, size - 1);
 	for (i = 0; i < n; i++) {
-		const uint16_t head = split_head(s, at + i);
+		const uint16_t head = __atomic_load_n(&heads[i], __ATOMIC_RELAXED);
 		const uint64_t *words;
 		uint64_t addr, rest;
 
 		if (unlikely(head >= size))
 			break;
-		words = (const uint64_t *)&s->split.desc[head];
+		words = (const uint64_t *)&table[head];
 		addr = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
 		rest = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
 		if ((rest >> 32 & SPLIT_PLAIN) != flags || !plain_fits(&p, addr, (uint32_t)rest))
 			break;
-		plain_post(s, addr, (uint32_t)rest, head);
+		plain_post(&post, addr, (uint32_t)rest | (uint64_t)head << 32);
 	}
-	run_end(s, i);
+	post_end(s, &post, i);
 	s->avail += (uint16_t)i;
 	return i;
 }
@@ -155,8 +175,9 @@ split_chain(struct shadow *s, bool discard)
 {
 	const uint16_t head = split_head(s, s->avail & (s->size - 1u));
 
-	if (recs_free(s) == 0 || !chain_take(s, shadow_walk_split(s, head), discard))
+	if (descs_free(s) == 0 || !chain_take(s, shadow_walk_split(s, head), discard))
 		return false;
+	s->slots_out++;
 	s->avail++;
 	return true;
 }
@@ -186,6 +207,7 @@ packed_run(struct shadow *s, uint32_t n)
 	const struct plain p = plain_of(s);
 	const uint16_t flags = (s->tx ? 0 : DESC_WRITE) | (s->avail_wrap ? DESC_AVAIL : DESC_USED);
 	struct packed_desc *d = &s->packed.desc[s->avail];
+	struct post post = post_of(s);
 	uint32_t i;
 
 	n = RTE_MIN(n, (uint32_t)(s->size - s->avail));
@@ -199,10 +221,9 @@ packed_run(struct shadow *s, uint32_t n)
 		addr = __atomic_load_n(&d->addr, __ATOMIC_RELAXED);
 		if (!plain_fits(&p, addr, (uint32_t)word))
 			break;
-		plain_post(s, addr, (uint32_t)word, (uint16_t)(word >> 32));
+		plain_post(&post, addr, word & 0xffffffffffff);
 	}
-	run_end(s, i);
-	s->slots_out += (uint16_t)i;
+	post_end(s, &post, i);
 	packed_advance(s, &s->avail, &s->avail_wrap, i);
 	return i;
 }
@@ -214,7 +235,7 @@ packed_chain(struct shadow *s, bool discard)
 
 	/* A ring whose slots are all taken has none that is available, whatever it says. */
 	if (!packed_available(flags, s->avail_wrap) || s->slots_out == s->size ||
-	    recs_free(s) == 0 || !chain_take(s, shadow_walk_packed(s), discard))
+	    descs_free(s) == 0 || !chain_take(s, shadow_walk_packed(s), discard))
 		return false;
 	s->slots_out += (uint16_t)s->walk.n_slots;
 	packed_advance(s, &s->avail, &s->avail_wrap, s->walk.n_slots);
