@@ -151,7 +151,7 @@ chain_too_long(void)
 	dev_publish(&rig.d);
 	CHECK(shadow_complete(rig.s, 64, &call) == 1);
 	shadow_stats(rig.s, &st);
-	CHECK(st.chains == 2 && st.dropped == 1 && st.in_flight == 0);
+	CHECK(st.chains == 2 && st.dropped == 1 && st.skipped == 1 && st.in_flight == 0);
 	rig_end();
 }
 
@@ -217,11 +217,16 @@ buffer_over_border(void)
 static void
 discards(void)
 {
+	struct shadow_stats st;
 	bool doorbell, call;
 	uint16_t pos;
 
 	rig_lay(F_PACKED, true, 8, 0);
 	rig_start();
+	rig_post(1);
+	CHECK(shadow_discard(rig.s, 64) == 1 && shadow_complete(rig.s, 64, &call) == 1);
+	shadow_stats(rig.s, &st);
+	CHECK(st.chains == 1 && st.skipped == 1);
 	post_some(2);
 	for (int i = 0; i < 3; i++)
 		rig_post(1);
@@ -231,7 +236,9 @@ discards(void)
 	dev_publish(&rig.d);
 	CHECK(shadow_complete(rig.s, 64, &call) == 1);
 	CHECK(shadow_submit(rig.s, 64, &doorbell) == 1);
-	CHECK(shadow_stop(rig.s, &pos, &call) == 0 && pos == (1 | 1 << 15));
+	CHECK(shadow_stop(rig.s, &pos, &call) == 0 && pos == (2 | 1 << 15));
+	shadow_stats(rig.s, &st);
+	CHECK(st.chains == 2 && st.skipped == 1);
 	rig_end();
 }
 
