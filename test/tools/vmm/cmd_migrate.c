@@ -16,6 +16,7 @@
 
 #define PER_SHAPE 2     /* migrations of one guest before the next shape */
 #define SHAPES 256
+#define MACS 250
 
 /* A shape is its bits, mixed so that any stretch of shapes has some of everything. */
 static void
@@ -75,6 +76,8 @@ side_open(struct migrate *m, unsigned int x, uint32_t shape)
 	if (rc < 0)
 		return rc;
 	shape_fill(&conf, shape, &m->rng);
+	/* What a switch has kept for the guest before is not for this one. */
+	conf.mac_id = (uint8_t)(1 + (2 * m->counts.shapes + x) % MACS);
 	if (m->stream.size_max > conf.tx_buf - 12)
 		conf.tx_buf = m->stream.size_max + 12;
 	/* Room for several of the longest frames, or the window is none. */
