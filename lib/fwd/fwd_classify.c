@@ -354,3 +354,15 @@ fwd_src_known(struct fwd *f)
 	return fr->drop != DROP_NONE || (fdb_find(f->opts.fdb, f->worker, &src, 1, &hit) == 1 &&
 					 hit.port == f->src->number);
 }
+
+bool
+fwd_dst_elsewhere(struct fwd *f, const struct fwd_frame *fr, uint16_t port)
+{
+	fdb_key_t dst = mac_load(fr->snap);
+	struct fdb_hit hit;
+
+	if (tagged(fr))
+		dst |= (uint64_t)((fr->snap[14] << 8 | fr->snap[15]) & VLAN_ID_MASK) << 48;
+	return (dst & GROUP_BIT) == 0 && fdb_find(f->opts.fdb, f->worker, &dst, 1, &hit) == 1 &&
+	       hit.port != port;
+}

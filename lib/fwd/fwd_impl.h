@@ -139,6 +139,8 @@ enum drop fwd_allowed(const struct fwd *f, const struct port_live *to, const str
 
 /* Whether the first frame of the burst comes from where its source is known to be. */
 bool fwd_src_known(struct fwd *f);
+/* Whether a frame is for somebody who is known to be on another port. */
+bool fwd_dst_elsewhere(struct fwd *f, const struct fwd_frame *fr, uint16_t port);
 /* DROP_NONE, or that the frame is too long for the port. */
 enum drop fwd_fits(const struct port_live *to, const struct fwd_frame *fr);
 

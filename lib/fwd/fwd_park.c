@@ -231,12 +231,18 @@ struct leaving {
 	uint64_t ends[FWD_BURST];    /* behind each frame of the burst */
 };
 
-/* The new place was given this copy by whoever flooded it, or has flooded it itself. */
+/*
+ * The new place was given this copy by whoever flooded it, or has flooded it itself.  Who comes to
+ * the very port where the copy waits may have been given it on another one, where it stands so far.
+ */
 static bool
-known(const struct fwd *f, const struct leaving *l, const struct park_frame *pf)
+known(struct fwd *f, const struct leaving *l, const struct park_frame *pf,
+      const struct fwd_frame *fr)
 {
-	if (!pf->flooded || l->heir->number == l->park->port)
+	if (!pf->flooded)
 		return false;
+	if (l->heir->number == l->park->port)
+		return fwd_dst_elsewhere(f, fr, l->park->port);
 	if (f->src == l->heir)
 		return true;
 	return l->heir->type == PORT_ETHDEV ||
@@ -263,7 +269,7 @@ passed_over(struct fwd *f, struct leaving *l, const struct park_frame *pf,
 {
 	enum drop d = refused(f, l, fr);
 
-	if (known(f, l, pf))
+	if (known(f, l, pf, fr))
 		stats_count(l->lane, COUNT_PARK_KNOWN, 1);
 	else if (d != DROP_NONE)
 		stats_drop(l->lane, d, 1);
@@ -315,7 +321,7 @@ burst_add(struct fwd *f, struct leaving *l)
 		park_buf_take(l->buf, l->at);
 		return l->bytes < FWD_BYTES;
 	}
-	if (f->n > 0 && (known(f, l, pf) || refused(f, l, fr) != DROP_NONE))
+	if (f->n > 0 && (known(f, l, pf, fr) || refused(f, l, fr) != DROP_NONE))
 		return false;
 	g = fwd_place_find(f, fr, l->heir);
 	if (g != &f->groups[0]) {
