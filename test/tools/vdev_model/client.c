@@ -175,7 +175,8 @@ cap_read(struct client *c, uint8_t at, const struct virtio_pci_cap *v)
 	};
 
 	if (v->cfg_type == VIRTIO_PCI_CAP_NOTIFY_CFG)
-		client_region(c, false, VFIO_PCI_CONFIG_REGION_INDEX, at + sizeof(*v), &cap.step, 4);
+		client_region(c, false, VFIO_PCI_CONFIG_REGION_INDEX, at + sizeof(*v), &cap.step,
+			      sizeof(cap.step));
 	if (v->cfg_type < sizeof(places) / sizeof(places[0]) && places[v->cfg_type] != NULL)
 		*places[v->cfg_type] = cap;
 }
@@ -238,7 +239,8 @@ int
 client_doorbells(struct client *c, int *fds, unsigned int max)
 {
 	struct vfu_io_fds io = { .argsz = 4096, .index = c->notify.bar };
-	struct exchange x = { .command = VFU_GET_REGION_IO_FDS, .head = &io, .head_len = sizeof(io) };
+	struct exchange x = { .command = VFU_GET_REGION_IO_FDS, .head = &io,
+			      .head_len = sizeof(io) };
 	int rc = client_call(c, &x);
 
 	if (rc < 0)

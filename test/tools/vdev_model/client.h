@@ -16,7 +16,7 @@
 #include "proto.h"
 #include "vmm.h"
 
-#define CLIENT_WAIT_S  5
+#define CLIENT_WAIT_S  20
 #define CLIENT_FDS_MAX 64
 
 /** Where a virtio capability says that something is. */
@@ -90,7 +90,7 @@ struct driver {
 	int n_doorbells;
 	unsigned int n_queues;          /* of the device */
 	int config_fd;
-	bool at_position;               /* starts by the vendor's capability, where the rings stand */
+	bool at_position;               /* by the vendor's capability, rings start where they are */
 	uint64_t window;                /* most frames of it on their way; 0: any number */
 	bool by_register;               /* doorbells are written as registers */
 };

@@ -118,7 +118,8 @@ fault_command(char **save)
 
 	if (!device_of(device, &i) || name == NULL)
 		return "error: fault DEVICE NAME [ARG|off]\n";
-	snprintf(text, sizeof(text), "%s%s%s", name, arg == NULL ? "" : "=", arg == NULL ? "" : arg);
+	snprintf(text, sizeof(text), "%s%s%s", name, arg == NULL ? "" : "=",
+		 arg == NULL ? "" : arg);
 	return model_fault(model, i, text) < 0 ? "error: no such fault\n" : "ok\n";
 }
 

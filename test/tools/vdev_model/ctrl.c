@@ -90,7 +90,8 @@ mac(struct device *d, const struct command *c)
 static bool
 announce(struct device *d, const struct command *c)
 {
-	if (c->hdr.cmd != VIRTIO_NET_CTRL_ANNOUNCE_ACK || !device_has(d, VIRTIO_NET_F_GUEST_ANNOUNCE))
+	if (c->hdr.cmd != VIRTIO_NET_CTRL_ANNOUNCE_ACK ||
+	    !device_has(d, VIRTIO_NET_F_GUEST_ANNOUNCE))
 		return false;
 	d->announce = false;
 	return true;
@@ -183,4 +184,5 @@ ctrl_run(struct device *d)
 			return;
 		}
 	}
+	loop_at(loop_now_us());         /* there may be more */
 }

@@ -12,7 +12,7 @@
 #include "vendor.h"
 
 #define BIT(n)    (1ULL << (n))
-#define WAIT_MS   3000
+#define WAIT_MS   1500
 #define CTRL_SIZE 16
 
 #define DRIVER_FEATURES (BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
@@ -143,7 +143,7 @@ driver_stop(struct driver *d)
 {
 	doorbells_forget(d);
 	client_write(&d->c, &d->c.common, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-	for (int ms = 0; ms < WAIT_MS / 10; ms++) {
+	for (int ms = 0; ms < WAIT_MS; ms++) {
 		if (driver_status(d) == 0) {
 			d->g->started = false;
 			return 0;
@@ -162,8 +162,8 @@ negotiate(struct driver *d)
 	status_add(d, VIRTIO_CONFIG_S_DRIVER);
 	for (uint32_t word = 0; word < 2; word++) {
 		client_write(c, &c->common, VIRTIO_PCI_COMMON_GFSELECT, word, 4);
-		client_write(c, &c->common, VIRTIO_PCI_COMMON_GF, d->features >> 32 * word & UINT32_MAX,
-			     4);
+		client_write(c, &c->common, VIRTIO_PCI_COMMON_GF,
+			     d->features >> 32 * word & UINT32_MAX, 4);
 	}
 	status_add(d, VIRTIO_CONFIG_S_FEATURES_OK);
 	return (driver_status(d) & VIRTIO_CONFIG_S_FEATURES_OK) != 0 ? 0 : -EPROTO;
@@ -274,7 +274,7 @@ driver_command(struct driver *d, uint8_t class, uint8_t cmd, const void *data, u
 	vmm_ring_arm(d->ctrl);
 	if (vmm_ring_post(d->ctrl, segs, n_segs, false, 1) < 0 || vmm_ring_kick(d->ctrl) < 0)
 		return -EIO;
-	if (poll(&p, 1, WAIT_MS / 10) <= 0 || read(p.fd, &n, sizeof(n)) < 0)
+	if (poll(&p, 1, WAIT_MS) <= 0 || read(p.fd, &n, sizeof(n)) < 0)
 		return -ETIMEDOUT;
 	return vmm_ring_collect(d->ctrl, &used) == 1 ? *ack : -EPROTO;
 }

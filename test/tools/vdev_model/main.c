@@ -43,8 +43,7 @@ model_fault(struct model *m, unsigned int device, const char *text)
 	const char *arg = strchr(text, '=');
 	int f;
 
-	snprintf(name, sizeof(name), "%.*s", (int)(arg == NULL ? strlen(text) : (size_t)(arg - text)),
-		 text);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, "="), text);
 	f = fault_find(name);
 	if (f < 0)
 		return f;
@@ -64,7 +63,8 @@ faults_init(struct model *m)
 			if (only >= 0 && only != (int)d)
 				continue;
 			if (model_fault(m, d, m->options.faults[i].text) < 0) {
-				fprintf(stderr, "vdev_model: --fault: %s\n", m->options.faults[i].text);
+				fprintf(stderr, "vdev_model: --fault: %s\n",
+					m->options.faults[i].text);
 				return -ENOENT;
 			}
 		}
@@ -77,6 +77,7 @@ model_init(struct model *m)
 {
 	int rc = loop_init();
 
+	wire_patience_us = m->options.patience_ms * UINT64_C(1000);
 	m->devices = calloc(m->options.n_devices, sizeof(*m->devices));
 	m->servers = calloc(m->options.n_devices, sizeof(*m->servers));
 	if (m->devices == NULL || m->servers == NULL)

@@ -28,6 +28,7 @@ struct options {
 	} faults[16];
 	struct front_conf fronts[FRONTS_MAX];
 	unsigned int n_devices, n_faults, n_fronts;
+	uint16_t patience_ms;   /* of the wire */
 	const char *control;    /* NULL: none */
 };
 

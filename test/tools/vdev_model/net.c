@@ -28,7 +28,8 @@ ring_give(struct ring *r, const struct given *g, unsigned int n)
 		n = 1;
 	}
 	if (fault_once(r->dev, FAULT_wrong_index))
-		r->q.used = (uint16_t)(r->q.packed ? (r->q.used + 1) % r->size : r->q.used + r->size + 1);
+		r->q.used = (uint16_t)(r->q.packed ? (r->q.used + 1) % r->size :
+						     r->q.used + r->size + 1);
 	rc = queue_put(&r->q, g, n);
 	if (rc < 0)
 		ring_failed(r);

@@ -132,7 +132,8 @@ usage(void)
 {
 	fprintf(stderr,
 		"usage: vdev_model --device SOCKET[,OPTION]... [--device ...]\n"
-		"       [--wire SOCKET[,queues=PAIRS]]... [--control PATH] [--fault NAME[=ARG]]...\n"
+		"       [--wire SOCKET[,queues=PAIRS]]... [--patience MS] [--control PATH]\n"
+		"       [--fault NAME[=ARG]]...\n"
 		"options of a device: mac=M queues=PAIRS mtu=N size=N positions logging packed\n"
 		"       event_idx indirect page_per_vq\n");
 	return -EINVAL;
@@ -144,6 +145,7 @@ options_parse(struct options *o, int argc, char **argv)
 	static const struct option longs[] = {
 		{ "device", required_argument, NULL, 'd' },
 		{ "wire", required_argument, NULL, 'w' },
+		{ "patience", required_argument, NULL, 'p' },
 		{ "control", required_argument, NULL, 'c' },
 		{ "fault", required_argument, NULL, 'f' },
 		{ NULL, 0, NULL, 0 },
@@ -151,11 +153,14 @@ options_parse(struct options *o, int argc, char **argv)
 	int c, rc = 0;
 
 	memset(o, 0, sizeof(*o));
+	o->patience_ms = 2000;
 	while (rc == 0 && (c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'd')
 			rc = device_parse(o, optarg);
 		else if (c == 'w')
 			rc = wire_parse(o, optarg);
+		else if (c == 'p')
+			rc = number(optarg, 1, UINT16_MAX, &o->patience_ms);
 		else if (c == 'c')
 			o->control = optarg;
 		else if (c == 'f')

@@ -47,7 +47,8 @@ cap_put(struct device *d, uint8_t at, uint8_t next, uint8_t size, uint8_t type, 
 {
 	struct virtio_pci_cap cap = {
 		.cap_vndr = PCI_CAP_ID_VNDR, .cap_next = next, .cap_len = size, .cfg_type = type,
-		.bar = type == VIRTIO_PCI_CAP_PCI_CFG ? 0 : BAR_REGS, .offset = offset, .length = len,
+		.bar = type == VIRTIO_PCI_CAP_PCI_CFG ? 0 : BAR_REGS,
+		.offset = offset, .length = len,
 	};
 
 	memcpy(&d->config[at], &cap, sizeof(cap));
@@ -73,7 +74,8 @@ caps_init(struct device *d)
 	cap_put(d, CAP_NOTIFY, CAP_WINDOW, size + 4, VIRTIO_PCI_CAP_NOTIFY_CFG, REGS_NOTIFY,
 		step * d->n_rings);
 	put32(d, CAP_NOTIFY + size, step);
-	cap_put(d, CAP_WINDOW, has_vendor(d) ? CAP_VENDOR : 0, size + 4, VIRTIO_PCI_CAP_PCI_CFG, 0, 0);
+	cap_put(d, CAP_WINDOW, has_vendor(d) ? CAP_VENDOR : 0, size + 4, VIRTIO_PCI_CAP_PCI_CFG,
+		0, 0);
 	if (has_vendor(d))
 		cap_put(d, CAP_VENDOR, 0, size, VENDOR_CFG_TYPE, REGS_VENDOR, VENDOR_SIZE);
 }
@@ -149,7 +151,8 @@ pci_write(struct device *d, uint64_t offset, const void *from, uint32_t len)
 	if (fault_on(d, FAULT_ones))
 		return;
 	for (uint32_t i = 0; i < len; i++) {
-		uint8_t mask = writable(d, (unsigned int)offset + i), *byte = &d->config[offset + i];
+		uint8_t mask = writable(d, (unsigned int)offset + i);
+		uint8_t *byte = &d->config[offset + i];
 
 		*byte = (uint8_t)((*byte & ~mask) | (bytes[i] & mask));
 	}

@@ -29,7 +29,8 @@ packed_pending(struct queue *q)
 
 	if (flags_load(q, q->avail, &flags) < 0)
 		return -EBADMSG;
-	return ((flags & F_AVAIL) != 0) == q->avail_wrap && ((flags & F_USED) != 0) != q->avail_wrap;
+	return ((flags & F_AVAIL) != 0) == q->avail_wrap &&
+	       ((flags & F_USED) != 0) != q->avail_wrap;
 }
 
 static int
@@ -158,7 +159,8 @@ packed_notify(struct queue *q, bool on)
 	int rc = 0;
 
 	if (on)
-		flags = q->event_idx ? VRING_PACKED_EVENT_FLAG_DESC : VRING_PACKED_EVENT_FLAG_ENABLE;
+		flags = q->event_idx ? VRING_PACKED_EVENT_FLAG_DESC :
+				       VRING_PACKED_EVENT_FLAG_ENABLE;
 	if (flags == VRING_PACKED_EVENT_FLAG_DESC)
 		rc = dma_store16(q->dma, q->device + EVENT_OFF, queue_avail(q));
 	if (rc == 0)

@@ -186,7 +186,8 @@ access_check(struct device *d, const struct vfu_access *a)
 {
 	uint64_t size = region_size(d, a->region);
 
-	if (a->count == 0 || a->count > SERVER_ACCESS_MAX || a->count > size || a->offset > size - a->count)
+	if (a->count == 0 || a->count > SERVER_ACCESS_MAX || a->count > size ||
+	    a->offset > size - a->count)
 		return -EINVAL;
 	if (a->region != BAR_REGS)
 		return 0;
@@ -247,7 +248,8 @@ static const struct {
 int
 request_run(struct device *d, struct request *q)
 {
-	if (q->command >= sizeof(commands) / sizeof(commands[0]) || commands[q->command].run == NULL)
+	if (q->command >= sizeof(commands) / sizeof(commands[0]) ||
+	    commands[q->command].run == NULL)
 		return -ENOTSUP;
 	if (q->len < commands[q->command].least || (q->n_fds > 0 && !commands[q->command].fds))
 		return -EINVAL;

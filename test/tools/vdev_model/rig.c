@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_US   5000000
+#define WAIT_US   30000000
 #define FLOWS_MAX 4
 
 extern const char *rig_program;
@@ -63,7 +63,8 @@ rig_start(struct rig *r, unsigned int n, const char *options, const char *const 
 
 	snprintf(control, sizeof(control), "vdev-selftest-%d.ctl", (int)getpid());
 	for (unsigned int i = 0; i < n; i++) {
-		snprintf(r->sockets[i], sizeof(r->sockets[i]), "vdev-selftest-%d-%u", (int)getpid(), i);
+		snprintf(r->sockets[i], sizeof(r->sockets[i]), "vdev-selftest-%d-%u",
+			 (int)getpid(), i);
 		snprintf(args[i], sizeof(args[i]), "%s%s", r->sockets[i], options);
 		argv[argc++] = "--device";
 		argv[argc++] = args[i];
@@ -150,8 +151,9 @@ pair_open(struct driver d[2], struct rig *r, const struct vmm_guest_conf *conf)
 		if (rc == 0)
 			rc = driver_start(&d[i]);
 		if (rc == 0 && own.pairs > 1)
-			rc = driver_command(&d[i], VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
-					    &own.pairs, sizeof(own.pairs));
+			rc = driver_command(&d[i], VIRTIO_NET_CTRL_MQ,
+					    VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &own.pairs,
+					    sizeof(own.pairs));
 	}
 	return rc;
 }
@@ -186,7 +188,8 @@ send_some(struct driver d[2], unsigned int from, struct way *w, unsigned int fra
 			break;
 		memcpy(f.dst, d[1 - from].g->mac, 6);
 		memcpy(f.src, g->mac, 6);
-		f.len = VMM_FRAME_UDP_MIN + (uint32_t)(flow->sent * 37 % (len_most - VMM_FRAME_UDP_MIN + 1));
+		f.len = VMM_FRAME_UDP_MIN +
+			(uint32_t)(flow->sent * 37 % (len_most - VMM_FRAME_UDP_MIN + 1));
 		vmm_frame_build(bytes, &f);
 		rc = vmm_guest_send(g, i % n_flows % g->conf.pairs, bytes, f.len, NULL);
 		if (rc == 0)
@@ -286,6 +289,7 @@ int
 driver_receive(struct driver *d, struct vmm_flow *flow, unsigned int n)
 {
 	uint8_t bytes[2048];
+	uint64_t end = now_us() + WAIT_US;
 	unsigned int got = 0;
 	struct vmm_frame f;
 	int len = 0, rc = 1;
@@ -300,8 +304,10 @@ driver_receive(struct driver *d, struct vmm_flow *flow, unsigned int n)
 				return -EPROTO;
 			got++;
 		}
-		if (len < 0 || vmm_guest_flush(d->g) < 0)
+		if (len < 0 || vmm_guest_reclaim(d->g) < 0 || vmm_guest_flush(d->g) < 0)
 			return -EPROTO;
+		if (now_us() > end)
+			break;
 		rc = got < n ? vmm_guest_wait(&d->g, 1, 1000) : 0;
 	}
 	return rc < 0 ? rc : (int)got;

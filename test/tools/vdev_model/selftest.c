@@ -13,13 +13,15 @@ static const struct {
 } rows[] = {
 	{ "split", "", { .rx_buf = 2048 }, 1500, 1 },
 	{ "split, event index", ",event_idx", { .rx_buf = 2048, .event_idx = true }, 1500, 1 },
-	{ "split, indirect", ",indirect", { .rx_buf = 2048, .indirect = true, .segs = 4 }, 1500, 1 },
+	{ "split, indirect", ",indirect",
+	  { .rx_buf = 2048, .indirect = true, .segs = 4 }, 1500, 1 },
 	{ "split, chains", "", { .rx_buf = 2048, .segs = 4, .split_header = true }, 1500, 1 },
 	{ "split, mergeable, small buffers", "", { .rx_buf = 200, .mergeable = true }, 1500, 1 },
 	{ "split, several regions", ",event_idx,indirect",
 	  { .rx_buf = 600, .mergeable = true, .event_idx = true, .indirect = true, .segs = 3,
 	    .n_regions = 4 }, 1500, 1 },
-	{ "split, tiny ring", ",event_idx", { .rx_buf = 2048, .event_idx = true, .size = 2 }, 1500, 1 },
+	{ "split, tiny ring", ",event_idx",
+	  { .rx_buf = 2048, .event_idx = true, .size = 2 }, 1500, 1 },
 	{ "packed", ",packed", { .rx_buf = 2048, .packed = true }, 1500, 1 },
 	{ "packed, event index", ",packed,event_idx",
 	  { .rx_buf = 2048, .packed = true, .event_idx = true }, 1500, 1 },
@@ -28,7 +30,8 @@ static const struct {
 	{ "packed, mergeable, chains, odd size", ",packed,event_idx",
 	  { .rx_buf = 300, .packed = true, .mergeable = true, .event_idx = true, .segs = 3,
 	    .size = 201 }, 1500, 1 },
-	{ "queues", ",queues=3,event_idx", { .rx_buf = 2048, .event_idx = true, .pairs = 3 }, 1500, 3 },
+	{ "queues", ",queues=3,event_idx",
+	  { .rx_buf = 2048, .event_idx = true, .pairs = 3 }, 1500, 3 },
 	{ "queues, packed", ",queues=2,packed,page_per_vq",
 	  { .rx_buf = 2048, .packed = true, .pairs = 2, .mergeable = true }, 1500, 2 },
 };
@@ -61,8 +64,8 @@ row_run(unsigned int i)
 		rc = pair_stream(d, 500, rows[i].len_most, rows[i].flows);
 	CHECK(rc == 0);
 	if (rc < 0)
-		fprintf(stderr, "%s: %d %s%s\n%s\n", rows[i].story, rc, d[0].fault.text, d[1].fault.text,
-			rig_ask(&r, "stats"));
+		fprintf(stderr, "%s: %d %s%s\n%s\n", rows[i].story, rc, d[0].fault.text,
+			d[1].fault.text, rig_ask(&r, "stats"));
 	for (unsigned int k = 0; k < 2 && rc == 0; k++) {
 		CHECK(vmm_mem_check(d[k].g->mem) == 0);
 		CHECK(rig_count(&r, k, "violations") == 0);
@@ -85,5 +88,6 @@ main(int argc, char **argv)
 	stories_vendor();
 	stories_fault();
 	stories_message();
+	stories_offload();
 	return check_done("vdev_model");
 }

@@ -69,5 +69,6 @@ void stories_vendor(void);
 void stories_wire(void);
 void stories_fault(void);
 void stories_message(void);
+void stories_offload(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The wire that leads to a switch: usage: vdev_model_front MODEL FERRYD.  A driver of a device of the
- * model and a guest on another port of the switch stream to each other; the switch is ended and
+ * The wire that leads to a switch: usage: vdev_model_front MODEL FERRYD.  A driver of a device of
+ * the model and a guest on another port of the switch stream to each other; the switch is ended and
  * started again.
  */
 #include <errno.h>
@@ -26,7 +26,8 @@ static void
 ferryd_start(struct scene *s, const char *program)
 {
 	char guest[80], wire[80];
-	const char *const argv[] = { program, "--rpc", s->rpc, "--vhost", guest, "--vhost", wire, NULL };
+	const char *const argv[] = { program, "--rpc", s->rpc, "--vhost", guest, "--vhost", wire,
+				     NULL };
 
 	snprintf(guest, sizeof(guest), "guest=%s", s->guest);
 	snprintf(wire, sizeof(wire), "wire=%s,queues=2", s->wire);

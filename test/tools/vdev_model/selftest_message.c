@@ -164,7 +164,8 @@ count(pid_t pid, const char *what, bool lines)
 	unsigned int n = 0;
 	FILE *f;
 
-	snprintf(command, sizeof(command), lines ? "cat /proc/%d/%s" : "ls /proc/%d/%s", (int)pid, what);
+	snprintf(command, sizeof(command), lines ? "cat /proc/%d/%s" : "ls /proc/%d/%s", (int)pid,
+		 what);
 	f = popen(command, "r");
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
 		n += !lines || strstr(line, "memfd") != NULL;

@@ -324,14 +324,16 @@ struct bad {
 
 static const struct bad bads[] = {
 	{ "outside of memory", "", { 1ULL << 45, 100, 0, 0 }, false, 1, "queue 1: range" },
-	{ "across the end of memory", "", { UINT64_MAX - 50, 100, 0, 0 }, false, 1, "queue 1: range" },
+	{ "across the end of memory", "", { UINT64_MAX - 50, 100, 0, 0 }, false, 1,
+	  "queue 1: range" },
 	{ "nothing in it", "", { 0x1000, 0, 0, 0 }, false, 0, "queue 1: zero" },
 	{ "a loop", "", { 0x1000, 8, VRING_DESC_F_NEXT, 0 }, false, 0, "queue 1: loop" },
 	{ "next out of the table", "", { 0x1000, 8, VRING_DESC_F_NEXT, 999 }, false, 0,
 	  "queue 1: head" },
 	{ "indirect, not negotiated", "", { 0x1000, 16, VRING_DESC_F_INDIRECT, 0 }, false, 0,
 	  "queue 1: indirect" },
-	{ "shorter than a header", "", { 0x1000, 5, 0, 0 }, false, 0, "queue 1: a frame of 5 bytes" },
+	{ "shorter than a header", "", { 0x1000, 5, 0, 0 }, false, 0,
+	  "queue 1: a frame of 5 bytes" },
 	{ "index runs away", "", { 0x1000, 60, 0, 0 }, true, 0, "queue 1: index" },
 };
 

@@ -169,7 +169,8 @@ version(struct server *s, struct request *q)
 	v.minor = v.minor > VFU_MINOR ? VFU_MINOR : v.minor;
 	memcpy(q->body, &v, sizeof(v));
 	q->len = (uint32_t)sizeof(v) + 1 + (uint32_t)sprintf((char *)q->body + sizeof(v),
-		"{\"capabilities\":{\"max_msg_fds\":%d,\"max_data_xfer_size\":%d,\"max_dma_maps\":%d}}",
+		"{\"capabilities\":{\"max_msg_fds\":%d,\"max_data_xfer_size\":%d,"
+		"\"max_dma_maps\":%d}}",
 		SERVER_FDS_MAX, SERVER_ACCESS_MAX, MAPS_MAX);
 	s->versioned = true;
 	return reply(s, q, 0);
@@ -234,7 +235,8 @@ message_read(struct server *s)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * SERVER_FDS_MAX)];
 	} control;
-	uint32_t whole = s->in_len < sizeof(s->header) ? (uint32_t)sizeof(s->header) : s->header.size;
+	uint32_t whole = s->in_len < sizeof(s->header) ? (uint32_t)sizeof(s->header) :
+							 s->header.size;
 	struct iovec iov = { .iov_base = s->in + s->in_len, .iov_len = whole - s->in_len };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
 			    .msg_controllen = sizeof(control) };

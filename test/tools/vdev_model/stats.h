@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define DEVICE_COUNTERS(X) \
-	X(frames_sent)          /* taken from the driver and delivered, or dropped by a name below */ \
+	X(frames_sent)          /* taken and delivered, or dropped by a name below */ \
 	X(frames_received)      /* given to the driver */ \
 	X(filtered)             /* not for its addresses */ \
 	X(violations)           /* what a driver may not do; the first one is told, too */ \

@@ -55,8 +55,8 @@ position_write(struct device *d, bool avail, uint32_t value)
 	if (r == NULL)
 		return;
 	if (r->enabled || value > UINT16_MAX) {
-		device_violation(d, "vendor capability: queue %u: position 0x%x %s", r->index, value,
-				 r->enabled ? "after it was enabled" : "is none");
+		device_violation(d, "vendor capability: queue %u: position 0x%x %s", r->index,
+				 value, r->enabled ? "after it was enabled" : "is none");
 		return;
 	}
 	r->position_set = true;

@@ -23,6 +23,8 @@ struct addr {
 	uint64_t ticket, until; /* not longer than until then */
 };
 
+uint64_t wire_patience_us = 2000000;
+
 static struct member *members[WIRE_MEMBERS_MAX];
 static unsigned int n_members;
 static struct addr addrs[ADDRS_MAX];
@@ -65,7 +67,8 @@ wire_flow_hash(const struct frame *f)
 static struct addr *
 addr_find(const uint8_t *mac, bool add)
 {
-	uint32_t hash = (uint32_t)(mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5]) * 2654435761U;
+	uint32_t low = (uint32_t)(mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5]);
+	uint32_t hash = low * 2654435761U;
 
 	for (unsigned int i = 0; i < PROBES; i++) {
 		struct addr *a = &addrs[((hash >> 16) + i) % ADDRS_MAX];
@@ -92,7 +95,7 @@ learn(const uint8_t *mac, struct member *from)
 		return;
 	a->before = a->at;
 	a->ticket = 0;
-	a->until = loop_now_us() + WIRE_PATIENCE_US;
+	a->until = loop_now_us() + wire_patience_us;
 	a->at = from;
 }
 
@@ -122,8 +125,8 @@ holds(struct member *to, struct member *from, int rc)
 
 	if (to->stuck_since == 0)
 		to->stuck_since = now;
-	if (now - to->stuck_since < WIRE_PATIENCE_US) {
-		loop_at(to->stuck_since + WIRE_PATIENCE_US);
+	if (now - to->stuck_since < wire_patience_us) {
+		loop_at(to->stuck_since + wire_patience_us);
 		return true;
 	}
 	if (rc == -EAGAIN)

@@ -9,8 +9,8 @@
  *
  * A frame stays in its sender's ring until all receivers have it.  A receiver that cannot take it
  * (no buffers; or its address is known and the device does not run) holds the sender for as long as
- * WIRE_PATIENCE_US, then the frame is dropped by name.  An address belongs to the member that it was
- * seen at last: held frames go there, too.
+ * the wire is patient, then the frame is dropped by name.  An address belongs to the member that it
+ * was seen at last: held frames go there, too.
  *
  * Life     one per process; members are added before the loop starts.
  * Threads  one.
@@ -26,7 +26,6 @@
 
 #define WIRE_MEMBERS_MAX 16
 #define WIRE_QUEUES_MAX  16
-#define WIRE_PATIENCE_US 2000000
 #define WIRE_FRAME_MAX   65550
 
 /** A frame on its way, with the header that says what is left to do about it. */
@@ -65,6 +64,9 @@ struct member {
 	uint64_t stuck_since;           /* a frame for it is held since then; 0: none is */
 	uint32_t got[WIRE_QUEUES_MAX];  /* by queue: who has the frame at its head already */
 };
+
+/** How long a sender is held: 2 s, unless the command line says otherwise. */
+extern uint64_t wire_patience_us;
 
 /** Adds a member.  @return 0; -ENOSPC */
 int wire_add(struct member *m, const struct member_ops *ops, void *arg,
