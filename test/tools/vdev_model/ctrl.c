@@ -166,7 +166,8 @@ chain_run(struct ring *r)
 void
 ctrl_run(struct device *d)
 {
-	struct ring *r = &d->rings[d->n_rings - 1];
+	/* Virtio 1.2, 5.1.2: behind the first pair unless there may be more. */
+	struct ring *r = &d->rings[device_has(d, VIRTIO_NET_F_MQ) ? d->n_rings - 1 : 2];
 
 	if (!r->enabled || !r->kicked || fault_on(d, FAULT_ctrl_no_answer))
 		return;

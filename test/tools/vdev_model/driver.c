@@ -209,7 +209,8 @@ queues_start(struct driver *d)
 	for (unsigned int i = 0; i < d->g->n_queues && rc == 0; i++)
 		rc = queue_start(d, (uint16_t)i, d->g->queues[i].ring);
 	if (rc == 0)
-		rc = queue_start(d, (uint16_t)(d->n_queues - 1), d->ctrl);
+		rc = queue_start(d, (d->features >> VIRTIO_NET_F_MQ & 1) != 0 ?
+				    (uint16_t)(d->n_queues - 1) : 2, d->ctrl);
 	return rc;
 }
 

@@ -278,8 +278,10 @@ net_deliver(void *arg, const struct frame *f)
 		d->stats.filtered++;
 		return 0;
 	}
-	if (!r->enabled)
-		return -ENODEV;
+	if (!r->enabled) {
+		d->stats.dropped_queue_off++;
+		return 0;
+	}
 	if (!header_for(d, f, &own, &f))
 		return 0;
 	do {

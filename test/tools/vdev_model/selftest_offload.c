@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a sender leaves to the device goes on to who takes it; checksums are done for who does not. */
+/* Offloads go on to who takes them; a checksum is done for who does not. */
 #include <unistd.h>
 
 #include "selftest.h"

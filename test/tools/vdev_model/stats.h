@@ -30,6 +30,7 @@
 	X(dropped_too_long)     /* longer than a receive buffer, and no merging */ \
 	X(dropped_no_offload)   /* the receiver does not take segments that it has to cut */ \
 	X(dropped_no_buffer)    /* the receiver had none for the time of patience */ \
+	X(dropped_queue_off)    /* the receiver runs, and its queue is not enabled */ \
 	X(dropped_not_running)  /* the receiver was not there for the time of patience */ \
 	X(dropped_short)        /* no Ethernet header */
 
