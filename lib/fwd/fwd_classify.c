@@ -250,6 +250,19 @@ targets_add(const struct fwd *f, struct keys *k, uint32_t key, const struct port
 	k->target_of[key] = (uint8_t)(k->n_targets - 1);
 }
 
+/* Whether all keys are of one port, as those of a guest that talks to many behind an uplink. */
+static inline bool
+one_port(const struct fdb_hit *hits, uint32_t n, uint32_t found)
+{
+	uint32_t differ = 0;
+
+	for (uint32_t i = 1; i < n; i++)
+		differ |= hits[i].port ^ hits[0].port;
+	return differ == 0 && found == UINT32_MAX >> (32 - n);
+}
+
+_Static_assert(FWD_BURST <= 32, "a key is a bit of those found");
+
 /* Group addresses are in nobody's table, so they need no test of their own here. */
 static void
 keys_find(struct fwd *f, struct keys *k)
@@ -258,6 +271,11 @@ keys_find(struct fwd *f, struct keys *k)
 	uint32_t found = fdb_find(f->opts.fdb, f->worker, k->keys + KEYS_BACK, k->n, hits);
 
 	k->n_targets = 0;
+	if (k->n > 1 && one_port(hits, k->n, found)) {
+		targets_add(f, k, 0, f->ports->ports[hits[0].port]);
+		memset(k->target_of, 0, sizeof(k->target_of));
+		return;
+	}
 	for (uint32_t i = 0; i < k->n; i++) {
 		const bool known = (found >> i & 1) != 0;
 
