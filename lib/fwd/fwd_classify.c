@@ -176,19 +176,51 @@ keys_add(struct keys *k, uint32_t frame, fdb_key_t key)
 	k->of[frame] = (uint8_t)k->n++;
 }
 
+/* What was found of the last frame that passed, for those behind it that come from the same. */
+struct known {
+	uint64_t head;     /* destination, and the first two bytes of the source */
+	uint64_t tail;     /* the rest of the source, type and tag */
+	uint32_t len_max;  /* 0: of none yet */
+	uint16_t vlan;
+	uint8_t key;       /* of the destination */
+};
+
+_Static_assert(2 * sizeof(uint64_t) == RTE_ETHER_HDR_LEN + 2, "a tag is in the tail");
+
+static inline struct known
+known_of(const struct fwd_frame *fr, uint8_t key, uint32_t len_max)
+{
+	struct known k = { .len_max = len_max, .vlan = fr->vlan, .key = key };
+
+	memcpy(&k.head, fr->snap, sizeof(k.head));
+	memcpy(&k.tail, fr->snap + sizeof(k.head), sizeof(k.tail));
+	k.head = rte_be_to_cpu_64(k.head);
+	return k;
+}
+
 /*
- * Whether what was found of a frame holds for this one, too: both begin with the same addresses,
- * and the same tag if there is one.  What ends with its type has none, whatever stands behind it.
+ * Reads a frame from where the last one came from: its destination is all that is new, if that is.
+ * What ends with its type has no tag, whatever stands behind it here, and is none of these.
  */
 static inline bool
-frame_like(const struct fwd_frame *fr, const struct fwd_frame *known, uint32_t len_max)
+frame_known(struct keys *k, struct known *known, uint32_t i, struct fwd_frame *fr)
 {
-	uint64_t a[2], b[2];
+	const struct known now = known_of(fr, 0, 0);
+	const fdb_key_t dst = now.head >> 16;
 
-	memcpy(a, fr->snap, sizeof(a));
-	memcpy(b, known->snap, sizeof(b));
-	return a[0] == b[0] && likely(a[1] == b[1]) && likely(fr->len >= RTE_ETHER_HDR_LEN + 4) &&
-	       likely(fr->len <= len_max) && likely(fr->drop == DROP_NONE);
+	if (now.tail != known->tail || unlikely(fr->len < RTE_ETHER_HDR_LEN + 4) ||
+	    unlikely(fr->len > known->len_max) || unlikely(fr->drop != DROP_NONE))
+		return false;
+	if (now.head != known->head) {
+		if (((now.head ^ known->head) & UINT16_MAX) != 0 || unlikely(dst_reserved(dst)))
+			return false;
+		keys_add(k, i, dst | (uint64_t)known->vlan << 48);
+		known->head = now.head;
+		known->key = k->of[i];
+	}
+	k->of[i] = known->key;
+	fr->vlan = known->vlan;
+	return true;
 }
 
 /* Reads the frames; keeps alive or reports the address that they come from, once in a row. */
@@ -196,10 +228,9 @@ static void
 keys_read(struct fwd *f, struct keys *k)
 {
 	const uint32_t frame_max = f->src->frame_max, n = f->n;
-	const struct fwd_frame *known = NULL;
+	struct known known = { .len_max = 0 };
 	uint64_t bytes = 0;
 	uint32_t len_max = 0;
-	uint8_t key = 0;
 
 	k->n = 0;
 	k->n_dropped = 0;
@@ -211,10 +242,8 @@ keys_read(struct fwd *f, struct keys *k)
 		fdb_key_t dst, src;
 
 		bytes += fr->len;
-		if (likely(known != NULL) && likely(frame_like(fr, known, frame_max))) {
+		if (likely(frame_known(k, &known, i, fr))) {
 			len_max = RTE_MAX(len_max, fr->len);
-			fr->vlan = known->vlan;
-			k->of[i] = key;
 			continue;
 		}
 		if (unlikely(fr->drop != DROP_NONE || !frame_keys(f, k, fr, &dst, &src))) {
@@ -228,8 +257,7 @@ keys_read(struct fwd *f, struct keys *k)
 			if (likely(!f->injected))
 				fdb_seen(f->opts.fdb, f->worker, f->src->number, src);
 		}
-		known = fr;
-		key = k->of[i];
+		known = known_of(fr, k->of[i], frame_max);
 	}
 	f->bytes = bytes;
 	k->len_max = len_max;
