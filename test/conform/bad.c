@@ -418,7 +418,7 @@ good_before_bad(struct conform *c)
 		gpa = r->addr.desc + r->order[(r->order_head + 1) % r->conf.size] * 16ULL;
 	vmm_mem_write(r->mem, gpa + 8, &(uint32_t){ 0 }, 4);
 	TRY(conform_start(c));
-	TRY(broken_wait(c, TX, VRING_BAD_ZERO));
+	TRY(broken_wait(c, TX, c->shape->indirect ? VRING_BAD_INDIRECT : VRING_BAD_ZERO));
 	TRY(others_work(c, TX));
 	c->ab.lost = 3;
 	TRY(traffic_drain(&c->ab));

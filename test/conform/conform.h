@@ -21,6 +21,10 @@ struct provider {
 	const char *name;
 	bool modern;  /* refuses a guest without VERSION_1, as devices of virtio 1 do */
 	bool holds;   /* a frame that its receiver has no buffer for waits with its sender, for a time */
+	bool keeps;   /* a frame that its receiver has no buffer for waits on the wire, and is lost
+	                 uncounted when the receiver starts anew: QEMU's */
+	bool lenient; /* num_buffers may be wrong without MRG_RXBUF: QEMU's, before 10.0 */
+	uint16_t n_pairs_max; /* 0: as many as a shape has */
 	/** @return 0; -errno */
 	int (*open)(struct wire **out);
 	void (*close)(struct wire *w);
@@ -103,6 +107,9 @@ int conform_traffic(struct conform *c, uint32_t n);
 
 /** Waits until all that a guest has sent was taken.  @return 0; -EPROTO */
 int conform_unsent(struct conform *c, struct side *s);
+
+/** On a wire that keeps frames: waits for those that still come.  @return 0; -EPROTO */
+int conform_arrived(struct conform *c);
 
 /** The sum over both directions.  @return 0; -EPROTO */
 int conform_sum(struct conform *c);

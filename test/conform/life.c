@@ -120,6 +120,7 @@ receiver_stops(struct conform *c)
 	TRY(conform_stop(c));
 	TRY(conform_start(c));
 	TRY(conform_unsent(c, &c->a));
+	TRY(conform_arrived(c));
 	TRY(conform_stop(c));
 	return conform_sum(c);
 }

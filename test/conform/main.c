@@ -2,6 +2,7 @@
 /* Runs the cases of the contract on one provider and one ring format. */
 #include "conform.h"
 #include "dirty.h"
+#include "provider_qemu.h"
 #include "provider_sw.h"
 #include "provider_vdpa.h"
 #include "shapes.h"
@@ -15,7 +16,7 @@
 #include <string.h>
 
 static const struct provider *const providers[] = {
-	&provider_sw, &provider_vdpa_log, &provider_vdpa_shadow,
+	&provider_sw, &provider_vdpa_log, &provider_vdpa_shadow, &provider_vdpa_qemu,
 };
 
 static unsigned int n_run, n_failed;
@@ -72,6 +73,7 @@ side_make(struct conform *c, struct side *s, uint16_t port)
 	conf.twin = c->twin;
 	conf.seed = c->seed;
 	conf.n_bufs = shape->pairs > 1 ? 32 : 128;
+	conf.lenient = c->provider->lenient;
 	conf.mem_size = mem_needed(&conf);
 	rc = c->provider->make(c->wire, port, shape->pairs, &dev);
 	if (rc < 0)
@@ -159,18 +161,28 @@ cases_run(const struct provider *p, struct wire *w, const struct shape *shape, u
 	sides_unmake(&c);
 }
 
+/* A device with fewer queues has its turn with each shape, too. */
+static void
+shape_fit(const struct provider *p, struct shape *shape)
+{
+	if (p->n_pairs_max > 0)
+		shape->pairs = RTE_MIN(shape->pairs, p->n_pairs_max);
+}
+
 static void
 format_run(const struct provider *p, struct wire *w, bool packed, uint32_t seed)
 {
 	struct shape shape;
 
 	for (unsigned int i = 0; shapes_next(packed, i, &shape); i++) {
+		shape_fit(p, &shape);
 		if (p->modern && shape.legacy)
 			cases_run(p, w, &shape, seed + i, legacy_cases, n_legacy_cases, false);
 		else
 			cases_run(p, w, &shape, seed + i, life_cases, n_life_cases, false);
 	}
 	for (unsigned int i = 0; shapes_few_next(packed, i, &shape); i++) {
+		shape_fit(p, &shape);
 		cases_run(p, w, &shape, seed + i, change_cases, n_change_cases, false);
 		cases_run(p, w, &shape, seed + i, refuse_cases, n_refuse_cases, false);
 		cases_run(p, w, &shape, seed + i, log_cases, n_log_cases, true);

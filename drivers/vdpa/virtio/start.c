@@ -270,6 +270,34 @@ rings_wake(struct device *d)
 	relay_wake(d);
 }
 
+/*
+ * A device that finds a bad chain as soon as it starts answers nothing any more, its control queue
+ * neither: that is the guest's fault, which shadow rings name.
+ */
+static bool
+stumbles(struct device *d)
+{
+	uint8_t status;
+
+	if (d->mode != MODE_DIRECT || d->args.mode == MODE_DIRECT || d->healed)
+		return false;
+	pci_begin(&d->pci);
+	status = pci_status(&d->pci);
+	return pci_error(&d->pci) == 0 && (status & VIRTIO_CONFIG_S_NEEDS_RESET) != 0;
+}
+
+static int
+start_again(struct device *d)
+{
+	LOG(WARNING, "%s: asks for a reset as it starts; going on with shadow rings", d->bus->name);
+	d->failure = FAILURE_NONE;
+	d->notify = false;
+	d->healed = true;
+	d->keep_shadow = true;
+	device_stop(d);
+	return d->failure == FAILURE_NONE ? device_start(d) : -EIO;
+}
+
 int
 device_start(struct device *d)
 {
@@ -282,6 +310,8 @@ device_start(struct device *d)
 		return -ENOTSUP;
 	}
 	rc = start(d);
+	if (rc < 0 && stumbles(d))
+		return start_again(d);
 	if (rc < 0) {
 		LOG(ERR, "%s: does not start: %s (%s)", d->bus->name, strerror(-rc),
 		    failure_texts[d->failure]);
