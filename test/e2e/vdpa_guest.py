@@ -9,7 +9,9 @@
 
 The device is one of the model's, and port wire of ferryd a is the other end of its cable.
 
-usage: vdpa_guest.py able|plain split|packed
+usage: vdpa_guest.py log|shadow split|packed
+
+With "log" the device tells positions and keeps a log itself, with "shadow" the driver does.
 """
 
 import sys
@@ -20,9 +22,13 @@ from ferry.process import wait_until
 from ferry.story import tell
 from ferry.traffic import expect, flowing, stream
 from ferry.travel import ADDRESSES, TRIES
-from ferry.vdev import ABLE, PLAIN, Model, plugin
+from ferry.vdpa import Model, plugin
 
-DEVICE, PACKED = sys.argv[1], sys.argv[2] == "packed"
+SHAPE, PACKED = sys.argv[1], sys.argv[2] == "packed"
+OPTIONS = {
+    "log": ("positions", "logging", "packed", "event_idx", "indirect"),
+    "shadow": ("event_idx", "indirect"),
+}
 
 
 class Scene:
@@ -30,12 +36,12 @@ class Scene:
 
     def __init__(self, s):
         self.wire = Wire(s)
-        more = {"a": ("-d", plugin()), "b": ()}
+        eal, env = plugin()
+        more = {"a": ("--eal", eal) if eal else (), "b": ()}
         ports = {"a": ("peer", "wire"), "b": ("vm",)}
-        self.daemons = {h: switch(s, self.wire, h, ports[h], more[h]) for h in HOSTS}
+        self.daemons = {h: switch(s, self.wire, h, ports[h], more[h], env) for h in HOSTS}
         self.here = self.daemons["a"]
-        options = ABLE if DEVICE == "able" else PLAIN
-        self.model = Model(s, options, wire=socket(s, "a", "wire"))
+        self.model = Model(s, "model", socket(s, "a", "wire"), OPTIONS[SHAPE])
         self.here.wait_running("wire")
         self.here.call(
             "port.add",
@@ -43,7 +49,7 @@ class Scene:
             type="vhost-user",
             socket=str(socket(s, "a", "vm")),
             queues=1,
-            vdpa=self.model.devargs(0),
+            vdpa=f"vdpa_virtio0,socket={self.model.device}",
             uplink="wire",
         )
         introduce(s, self.daemons)
@@ -60,15 +66,15 @@ class Scene:
             rings = [ring for ring in self.here.port("vm")["rings"] if ring["started"]]
             return rings and all(ring["provider"] == "vdpadev" for ring in rings)
 
-        wait_until("the device moves the rings of vm", moved, seconds, [self.here, self.model])
+        wait_until("the device moves the rings of vm", moved, seconds, [self.here, self.model.process])
 
     def device_frames(self):
-        stats = self.model.stats(0)
-        return stats["rx_frames"], stats["tx_frames"]
+        stats = self.model.stats()
+        return stats["frames_received"], stats["frames_sent"]
 
     def lawful(self):
         """Neither the driver nor what it let the device do has broken a rule."""
-        stats = self.model.stats(0)
+        stats = self.model.stats()
         expect(stats["violations"] == 0, f"the driver: {stats['violation']}")
         expect(stats["refused_dma"] == 0, f"{stats['refused_dma']} accesses outside of the maps")
 

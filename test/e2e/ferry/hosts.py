@@ -54,7 +54,7 @@ class Wire:
         expect(set(self.moves(mac)) <= {port}, f"{mac} moved: {self.moves(mac)}")
 
 
-def switch(s, wire, host, ports=None, more=()):
+def switch(s, wire, host, ports=None, more=(), env=None):
     """A host's ferryd, with a tap in the bridge."""
     if ports is None:
         ports = ("vm", "peer") if host == "a" else ("vm",)
@@ -65,6 +65,7 @@ def switch(s, wire, host, ports=None, more=()):
         name=host,
         rpc=f"{host}.rpc",
         prefix=wire.network.prefix,
+        env=env,
     )
     wire.join(f"ferry-{host}")
     return daemon

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The model of a network card with virtio rings, in a process of its own."""
 
+import json
 import os
 import pathlib
 import socket
@@ -47,3 +48,7 @@ class Model:
         if answer.startswith("error"):
             raise Failure(f"vdev_model: {line}: {answer}")
         return answer
+
+    def stats(self):
+        """What the device has counted, a driver's violations of the specification among it."""
+        return json.loads(self.ask("stats"))["devices"][0]
