@@ -73,6 +73,11 @@ port_choose(const struct port_facts *f, char *why, size_t size)
 	if (f->logged && !f->can_log)
 		return software(why, size, "writes are logged for a migration, which %s cannot",
 				f->device);
+	if (f->logged && f->kept && f->want == PORT_AUTO)
+		return software(why, size, "a migration: what comes for the guest while it moves is "
+				"kept by the switch");
+	if (f->half)
+		return software(why, size, "only one ring of a queue pair runs");
 	if (f->arriving)
 		return software(why, size, "the guest has just come, and what waits for it goes first");
 	if (f->begun && !f->any_position)

@@ -35,7 +35,10 @@ struct port_facts {
 	uint64_t features;        /**< that the guest has negotiated; 0: there is no guest yet */
 	uint16_t n_pairs;         /**< that the guest has started */
 	bool begun;               /**< a ring is not at its beginning */
+	bool half;                /**< of a queue pair only one ring runs: the guest is stopping */
 	bool logged;              /**< what is written to the guest has to be logged */
+	bool kept;                /**< frames for a guest that moves are parked, and an uplink brings
+				       them to the switch */
 	bool arriving;            /**< the guest has just come, and frames wait for it */
 };
 

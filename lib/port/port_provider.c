@@ -172,12 +172,14 @@ facts_of(const struct port *p, bool guest)
 		return f;
 	f.features = m->cfg.features;
 	f.logged = m->cfg.log != NULL;
+	f.kept = !p->opts.no_park && atomic_load(&m->uplink) != PORT_NONE;
 	f.arriving = m->arriving;
 	f.refused = m->refused[0] != '\0' ? m->refused : NULL;
 	for (uint16_t i = 0; i < m->cfg.n_rings; i++) {
 		f.begun |= begun(&m->rings[i]);
 		if (m->rings[i].started)
 			f.n_pairs = i / 2 + 1;
+		f.half |= m->rings[i].started != m->rings[i ^ 1].started;
 	}
 	return f;
 }
