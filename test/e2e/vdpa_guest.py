@@ -72,6 +72,11 @@ class Scene:
         stats = self.model.stats()
         return stats["frames_received"], stats["frames_sent"]
 
+    def tell_device(self):
+        """What the device has counted, for whoever looks for a frame."""
+        counts = {name: n for name, n in self.model.stats().items() if isinstance(n, int) and n}
+        print(f"# device: {counts}", flush=True)
+
     def lawful(self):
         """Neither the driver nor what it let the device do has broken a rule."""
         stats = self.model.stats()
@@ -97,6 +102,7 @@ def trips(s, scene, rate):
     trip(s, scene.daemons, scene.vm, "a", at="wire", packed=PACKED)
     scene.in_hardware()
     looked_for(scene.here, "vm", "wire")
+    scene.tell_device()
     return traffic.nothing_lost()
 
 
