@@ -24,6 +24,22 @@ port_added(void *arg, struct port *p)
 	eventlog_add(d->events, port_name(p), "added");
 }
 
+/* A port that goes as soon as its guest has left: the guest's addresses are where it is now. */
+static void
+addresses_follow(struct ferryd *d, struct port *p)
+{
+	const uint16_t port = port_number(p);
+	struct park_info info;
+
+	if (park_info(d->parks, port, &info) < 0)
+		return;
+	if (info.heir != PARK_NOWHERE && info.heir != port)
+		fdb_port_move(d->fdb, port, info.heir);
+	if (info.kept > 0)
+		LOG(WARNING, "%s: removed with frames for its guest that are not delivered, %llu bytes",
+		    port_name(p), (unsigned long long)info.kept);
+}
+
 static void
 port_removed(void *arg, struct port *p)
 {
@@ -31,6 +47,7 @@ port_removed(void *arg, struct port *p)
 
 	handover_forget(d->handovers, port_number(p));
 	peer_moves_forget(d->peers, port_number(p));
+	addresses_follow(d, p);
 	park_forget(d->parks, port_number(p));
 	announcer_forget(d->announcer, port_number(p));
 	fdb_port_del(d->fdb, port_number(p));

@@ -313,10 +313,10 @@ vhost_add(json_t *o, const struct port_opts *opts, const struct port_info *info)
 {
 	const struct session_info *s = &info->session;
 
-	json_object_update_new(o, json_pack("{s:s, s:s, s:i, s:b, s:i, s:o, s:o}",
+	json_object_update_new(o, json_pack("{s:s, s:s, s:i, s:b, s:b, s:i, s:o, s:o}",
 		"socket", opts->socket, "role", opts->client ? "client" : "server",
 		"queues", opts->n_queues == 0 ? PORT_QUEUES_DEFAULT : opts->n_queues,
-		"connected", s->connected, "connections", (int)s->generation,
+		"park", !opts->no_park, "connected", s->connected, "connections", (int)s->generation,
 		"protocol_features", feature_protocol_json(s->protocol_features),
 		"memory", memory_json(s)));
 }
