@@ -36,13 +36,16 @@ shadow_bytes(const struct ring *r)
 	return RTE_ALIGN_CEIL((uint64_t)n, (uint64_t)OWN_ALIGN);
 }
 
-/* The device's log has a bit for each page below the end of the guest's memory. */
+/* The device's log has a bit for each page that it can write: the guest's, then those of our own. */
 static uint64_t
-log_bytes(const struct device *d)
+log_bytes(const struct device *d, uint64_t own)
 {
+	uint64_t end = mem_end(&d->mem, IOVA_ALIGN) + own, bytes;
+
 	if (d->mode != MODE_DIRECT || !device_can(d, QUIRK_LOGGING))
 		return 0;
-	return mem_end(&d->mem, IOVA_ALIGN) >> MARK_PAGE_SHIFT >> 3;
+	bytes = (end >> MARK_PAGE_SHIFT >> 3) + OWN_ALIGN;      /* and the log's own pages */
+	return RTE_ALIGN_CEIL(bytes + (bytes >> MARK_PAGE_SHIFT >> 3), (uint64_t)OWN_ALIGN);
 }
 
 static int
@@ -53,10 +56,10 @@ memory_map(struct device *d)
 	int rc;
 
 	d->log = (struct own_part){ 0 };
-	d->log_bytes = log_bytes(d);
 	EACH_STARTED(d, r)
 		size += shadow_bytes(r);
-	rc = own_reserve(&d->own, size + RTE_ALIGN_CEIL(d->log_bytes, (uint64_t)OWN_ALIGN));
+	d->log_bytes = log_bytes(d, size);
+	rc = own_reserve(&d->own, size + d->log_bytes);
 	if (rc == 0)
 		rc = mem_map(&d->mem, d->bus);
 	if (rc == 0)

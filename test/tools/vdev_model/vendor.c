@@ -70,6 +70,10 @@ position_write(struct device *d, bool avail, uint32_t value)
 static void
 freeze(struct device *d)
 {
+	if ((d->status & VIRTIO_CONFIG_S_NEEDS_RESET) != 0) {
+		d->frozen = true;       /* it stands already */
+		return;
+	}
 	if (!device_running(d)) {
 		device_violation(d, "vendor capability: frozen while it does not run");
 		return;
