@@ -20,6 +20,7 @@ struct wire;
 struct provider {
 	const char *name;
 	bool modern;  /* refuses a guest without VERSION_1, as devices of virtio 1 do */
+	bool mute;    /* while it runs a packed ring, it tells neither chains nor positions */
 	bool holds;   /* a frame that its receiver has no buffer for waits with its sender, for a time */
 	bool keeps;   /* a frame that its receiver has no buffer for waits on the wire, and is lost
 	                 uncounted when the receiver starts anew: QEMU's */

@@ -238,7 +238,7 @@ vdpa_started(struct wire *w, const struct vdev *dev)
 }
 
 const struct provider provider_vdpa_log = {
-	.name = "vdpa-log", .modern = true, .holds = true, .open = log_open_wire,
+	.name = "vdpa-log", .modern = true, .holds = true, .mute = true, .open = log_open_wire,
 	.close = vdpa_close, .make = vdpa_make, .drops = vdpa_drops, .tend = vdpa_tend,
 	.started = vdpa_started, .fault = vdpa_fault,
 };

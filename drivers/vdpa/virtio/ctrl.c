@@ -2,6 +2,7 @@
 #include "ctrl.h"
 
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
@@ -22,6 +23,7 @@
 #define AT_ACK    0x3f0
 
 #define POLL_US   20
+#define STATUS_US 2000          /* a device that needs a reset does not answer any more */
 
 struct part {
 	uint32_t off;
@@ -30,7 +32,7 @@ struct part {
 };
 
 int
-ctrl_init(struct ctrl *c, const struct pci *pci, const struct pci_doorbell *door, bool packed,
+ctrl_init(struct ctrl *c, struct pci *pci, const struct pci_doorbell *door, bool packed,
 		uint16_t size, struct own_part mem, struct pci_queue *out)
 {
 	if (size < PARTS)
@@ -123,6 +125,9 @@ wait_answer(const struct ctrl *c, uint16_t first)
 	for (int us = 0; us < CTRL_TIMEOUT_MS * 1000; us += POLL_US) {
 		if (c->packed ? packed_done(c, first) : split_done(c, first))
 			return *at(c, AT_ACK) == VIRTIO_NET_OK ? 0 : -EIO;
+		if (us % STATUS_US == STATUS_US - POLL_US &&
+		    (pci_status(c->pci) & VIRTIO_CONFIG_S_NEEDS_RESET) != 0)
+			break;
 		usleep(POLL_US);
 	}
 	return -ETIMEDOUT;

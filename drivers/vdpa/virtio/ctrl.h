@@ -27,7 +27,7 @@
 #define CTRL_BYTES 4096
 
 struct ctrl {
-	const struct pci *pci;
+	struct pci *pci;
 	const struct pci_doorbell *door;
 	struct own_part mem;
 	bool packed;
@@ -43,7 +43,7 @@ struct ctrl {
  * @param size    the queue's largest
  * @return        0; -EINVAL: it holds no command
  */
-int ctrl_init(struct ctrl *c, const struct pci *pci, const struct pci_doorbell *door, bool packed,
+int ctrl_init(struct ctrl *c, struct pci *pci, const struct pci_doorbell *door, bool packed,
 		uint16_t size, struct own_part mem, struct pci_queue *out);
 
 /* commands: 0; -EIO: the device refuses; -ETIMEDOUT: it does not answer; -errno of a doorbell */

@@ -265,6 +265,9 @@ void ring_doorbell(struct ring *r);
 /** Marks guest memory on behalf of a ring: shadow_mark_t. */
 void ring_mark(void *ring, uint64_t gpa, uint64_t len);
 
+/** Marks a page that a device has logged, on behalf of the ring whose index it shows. */
+void rings_mark(struct device *d, uint64_t gpa);
+
 /** Counts what a device on the guest's own ring has given back.  @return chains since last time */
 uint16_t ring_direct_count(struct ring *r);
 

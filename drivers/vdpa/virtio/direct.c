@@ -50,7 +50,6 @@ void
 device_log_sync(struct device *d)
 {
 	uint64_t *words = d->log.va;
-	struct ring *r = &d->rings[0];
 
 	if (words == NULL || !d->logging || d->mark.bits == NULL)
 		return;
@@ -61,30 +60,43 @@ device_log_sync(struct device *d)
 			continue;
 		bits = __atomic_exchange_n(&words[w], 0, __ATOMIC_SEQ_CST);
 		for (; bits != 0; bits &= bits - 1)
-			ring_mark(r, (w * 64 + (uint64_t)__builtin_ctzll(bits)) << MARK_PAGE_SHIFT, 1);
+			rings_mark(d, (w * 64 + (uint64_t)__builtin_ctzll(bits)) << MARK_PAGE_SHIFT);
 	}
+}
+
+/* What the device has logged until it was told to stop belongs to the log that ends. */
+static int
+log_end(struct device *d)
+{
+	struct ring *r;
+	int rc = direct_log(d, false);
+
+	device_log_sync(d);
+	d->logging = false;
+	EACH_STARTED(d, r)
+		if (r->shadow != NULL)
+			shadow_log_set(r->shadow, NULL, NULL);
+	return rc;
 }
 
 int
 device_log_set(struct device *d, bool on)
 {
 	struct ring *r;
-	int rc;
 
-	if (on)
-		mark_load(&d->mark, d->vid);
-	d->logging = on;
-	if (d->mode == MODE_DIRECT && on && !device_can(d, QUIRK_LOGGING))
+	pci_begin(&d->pci);
+	if (!on)
+		return log_end(d);
+	mark_load(&d->mark, d->vid);
+	d->logging = true;
+	if (d->mode == MODE_DIRECT && !device_can(d, QUIRK_LOGGING))
 		return device_restart(d);
 	EACH_STARTED(d, r)
 		if (r->shadow != NULL)
-			shadow_log_set(r->shadow, device_mark(d), r);
-	pci_begin(&d->pci);
-	rc = direct_log(d, on);
-	if (rc < 0 && on) {
-		LOG(WARNING, "%s: does not log; going on with shadow rings", d->bus->name);
-		d->keep_shadow = true;
-		return device_restart(d);
-	}
-	return rc;
+			shadow_log_set(r->shadow, ring_mark, r);
+	if (direct_log(d, true) == 0)
+		return 0;
+	LOG(WARNING, "%s: does not log; going on with shadow rings", d->bus->name);
+	d->keep_shadow = true;
+	return device_restart(d);
 }

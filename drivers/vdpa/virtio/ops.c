@@ -244,6 +244,7 @@ get_stats(struct rte_vdpa_device *vdpa, int qid, struct rte_vdpa_stat *stats, un
 	if (d == NULL || qid < 0 || qid >= 2 * d->n_pairs_max)
 		return -1;
 	device_lock(d);
+	device_log_sync(d);
 	values_get(&d->rings[qid], values);
 	device_unlock(d);
 	for (unsigned int i = 0; i < N_STATS && i < n; i++)

@@ -157,6 +157,18 @@ ring_mark(void *ring, uint64_t gpa, uint64_t len)
 		r->counts.rounds++;
 }
 
+void
+rings_mark(struct device *d, uint64_t gpa)
+{
+	struct ring *found = &d->rings[0];
+	struct ring *r;
+
+	EACH_STARTED(d, r)
+		if (shows_used(r, gpa, 1))
+			found = r;
+	ring_mark(found, gpa, 1);
+}
+
 static uint16_t
 used_index(const struct ring *r)
 {
