@@ -329,6 +329,7 @@ main(void)
 	restless();
 	sizes();
 	moments();
+	park_host_stories();
 	park_race_stories();
 	return check_done("park");
 }

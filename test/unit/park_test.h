@@ -9,6 +9,7 @@
 #include "check.h"
 
 void park_buf_stories(void);
+void park_host_stories(void);
 void park_race_stories(void);
 
 #endif
