@@ -180,14 +180,17 @@ vdpadev_ring_silent(const struct vdpadev *d, const struct vdpadev_ring *r)
 	return vdpadev_ring_asked(r, &kicks, &calls) && !calls;
 }
 
-/* The ring whose index lies in the range; NULL: none. */
+/* The ring whose index is on a page of the range; NULL: none. */
 static struct vdpadev_ring *
 index_in(struct vdpadev *d, gpa_t gpa, uint64_t len)
 {
+	uint64_t first = gpa.v >> DIRTY_PAGE_SHIFT, last = (gpa.v + len - 1) >> DIRTY_PAGE_SHIFT;
+
 	for (uint16_t i = 0; i < d->n_rings; i++) {
 		struct vdpadev_ring *r = &d->rings[i];
 
-		if (r->live && (r->index_gpa.v - gpa.v < len || gpa.v - r->index_gpa.v < r->index_len))
+		if (r->live && (r->index_gpa.v + r->index_len - 1) >> DIRTY_PAGE_SHIFT >= first &&
+		    r->index_gpa.v >> DIRTY_PAGE_SHIFT <= last)
 			return r;
 	}
 	return NULL;

@@ -190,6 +190,13 @@ vdpadev_counts_begin(struct vdpadev *d)
 	}
 }
 
+/* What a device sees there is not what the guest has: its rings are of no use, whatever they seem. */
+static bool
+memory_gone(const struct vdpadev *d)
+{
+	return d->mem != NULL && atomic_load_explicit(&d->mem->faulted, memory_order_relaxed);
+}
+
 /* What we did on the driver's behalf counts where it does not say so itself. */
 void
 vdpadev_counts_read(struct vdpadev *d, uint16_t qid, struct vdpadev_told *told)
@@ -209,7 +216,7 @@ vdpadev_counts_read(struct vdpadev *d, uint16_t qid, struct vdpadev_told *told)
 		told->counts[i] = told->known[i] ? count_go_on(&r->counts[i], told->counts[i]) : ours[i];
 	told->counts[2] += marked;
 	if (r->bad == VRING_BAD_NONE)
-		r->bad = told->bad;
+		r->bad = memory_gone(d) ? VRING_BAD_MEMORY : told->bad;
 }
 
 /* When the driver does not say when the first chain came back, it is when that was seen. */

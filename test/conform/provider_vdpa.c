@@ -138,7 +138,7 @@ wire_open(const char *device, const char *args, struct wire **out)
 static int
 log_open_wire(struct wire **out)
 {
-	int rc = wire_open("queues=4,size=32768,packed,event_idx,indirect,positions,logging", "", out);
+	int rc = wire_open("queues=4,size=1024,packed,event_idx,indirect,positions,logging", "", out);
 
 	if (rc == 0)
 		(*out)->direct_wanted = true;

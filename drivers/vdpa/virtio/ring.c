@@ -143,7 +143,9 @@ shows_used(const struct ring *r, uint64_t gpa, uint64_t len)
 	uint64_t at = packed ? r->desc_gpa : r->device_gpa + offsetof(struct vring_used, idx);
 	uint64_t size = packed ? r->size * sizeof(struct vring_packed_desc) : sizeof(uint16_t);
 
-	return at - gpa < len || gpa - at < size;
+	/* Who takes the marks takes those of pages. */
+	return (at + size - 1) >> MARK_PAGE_SHIFT >= gpa >> MARK_PAGE_SHIFT &&
+	       at >> MARK_PAGE_SHIFT <= (gpa + len - 1) >> MARK_PAGE_SHIFT;
 }
 
 void

@@ -84,6 +84,8 @@ model_init(struct model *m)
 		return -ENOMEM;
 	if (rc == 0)
 		rc = signals_init();
+	if (rc == 0)
+		rc = maps_guard();
 	for (; rc == 0 && m->n_devices < m->options.n_devices; m->n_devices++) {
 		struct device *d = &m->devices[m->n_devices];
 

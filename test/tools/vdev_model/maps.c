@@ -2,7 +2,9 @@
 #include "maps.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -39,6 +41,25 @@ sound(const struct vfu_dma_map *req, int fd)
 	return fd >= 0 && req->size > 0 && last >= req->address && last != UINT64_MAX &&
 	       ((req->address | req->size | req->offset) & PAGE_MASK) == 0 &&
 	       (req->flags & (VFU_MAP_READ | VFU_MAP_WRITE)) != 0 && in_file(req, fd);
+}
+
+/* A client that cuts its file short: a device that has the pages pinned would not notice. */
+static void
+page_replace(int signo, siginfo_t *info, void *context)
+{
+	void *page = (void *)((uintptr_t)info->si_addr & ~PAGE_MASK);
+
+	if (mmap(page, PAGE_MASK + 1, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
+}
+
+int
+maps_guard(void)
+{
+	struct sigaction act = { .sa_sigaction = page_replace, .sa_flags = SA_SIGINFO };
+
+	return sigaction(SIGBUS, &act, NULL) < 0 ? -errno : 0;
 }
 
 int

@@ -38,6 +38,9 @@ struct maps {
  */
 int maps_add(struct maps *m, const struct vfu_dma_map *req, int fd);
 
+/** From here on a page that vanishes under a map is one of zeros.  @return 0; -errno */
+int maps_guard(void);
+
 /** Takes a map away that was added just so.  @return 0; -ENOENT */
 int maps_del(struct maps *m, uint64_t iova, uint64_t size);
 void maps_clear(struct maps *m);
