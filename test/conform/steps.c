@@ -64,7 +64,7 @@ conform_unsent(struct conform *c, struct side *s)
 
 		TRY(rc);
 		/* No sender is held back for a receiver: but on a wire that waits for buffers. */
-		if (c->provider->holds)
+		if (c->provider->holds && (s == &c->a ? c->b : c->a).running)
 			TRY(traffic_recv(s == &c->a ? &c->ab : &c->ba));
 		if (rc == 0)
 			usleep(NAP_US);
