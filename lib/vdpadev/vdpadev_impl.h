@@ -145,7 +145,8 @@ uint64_t vdpadev_ring_chains(const struct vdpadev *d, struct vdpadev_ring *r);
 /* As of now, for show. */
 struct vring_pos vdpadev_ring_now(const struct vdpadev *d, struct vdpadev_ring *r,
 				  const struct vdpadev_told *told);
-bool vdpadev_ring_asked(const struct vdpadev_ring *r, bool *kicks, bool *calls);
+/* Fills in what both sides have asked for, and whether that is known. */
+void vdpadev_ring_asked(const struct vdpadev_ring *r, struct vdev_ring_stats *out);
 /* Whether a guest without event index has switched interrupts off. */
 bool vdpadev_ring_silent(const struct vdpadev *d, const struct vdpadev_ring *r);
 /* Marks what a device may have written in the ring's own areas. */

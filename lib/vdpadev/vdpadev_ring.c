@@ -159,25 +159,25 @@ vdpadev_ring_now(const struct vdpadev *d, struct vdpadev_ring *r, const struct v
 	return pos;
 }
 
-bool
-vdpadev_ring_asked(const struct vdpadev_ring *r, bool *kicks, bool *calls)
+void
+vdpadev_ring_asked(const struct vdpadev_ring *r, struct vdev_ring_stats *out)
 {
 	struct vring_asked asked = { 0 };
-	bool known = vring_asked(r->vring, &asked);
 
-	*kicks = asked.kicks;
-	*calls = asked.calls;
-	return known;
+	out->asked = vring_asked(r->vring, &asked);
+	out->waiting = asked.waiting;
+	out->kicks_wanted = asked.kicks;
+	out->calls_wanted = asked.calls;
 }
 
 bool
 vdpadev_ring_silent(const struct vdpadev *d, const struct vdpadev_ring *r)
 {
-	bool kicks, calls;
+	struct vring_asked asked;
 
 	if (!d->packed && r->vring->event_idx)
 		return false;
-	return vdpadev_ring_asked(r, &kicks, &calls) && !calls;
+	return vring_asked(r->vring, &asked) && !asked.calls;
 }
 
 /* The ring whose index is on a page of the range; NULL: none. */

@@ -251,7 +251,7 @@ vdpadev_stats(const struct vdev *dev, uint16_t qid, struct vdev_ring_stats *out)
 	out->pages = told.counts[2];
 	out->rounds = told.counts[3];
 	out->first = first_seen(r, &told);
-	out->asked = vdpadev_ring_asked(r, &out->kicks_wanted, &out->calls_wanted);
+	vdpadev_ring_asked(r, out);
 	return 0;
 }
 
