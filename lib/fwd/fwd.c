@@ -299,7 +299,7 @@ fwd_inject(struct fwd *f, uint16_t port, uint32_t id, const uint8_t *data, uint3
 	views_load(f);
 	f->src = f->ports->ports[port];
 	f->home = f->worker;
-	if (f->src == NULL || f->src->id != id)
+	if (f->src == NULL || f->src->id != id || fwd_elsewhere(f, f->src) != f->src)
 		return;
 	f->lane = fwd_lane(f, f->src);
 	f->n = 1;

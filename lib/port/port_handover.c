@@ -10,8 +10,9 @@
 
 LOG_USE(port);
 
-/* How often the uplink is looked at while it drains. */
-#define LOOK_US 20
+/* How often the uplink is looked at while it drains, and for how long when nobody serves it. */
+#define LOOK_US   20
+#define SETTLE_NS (50 * 1000 * 1000ULL)
 
 static void
 sleep_us(uint32_t us)
@@ -113,29 +114,51 @@ uplink_of(const struct port *p)
 	return port_by_number(p->ports, atomic_load(&p->mover.uplink));
 }
 
+/*
+ * Whether chains wait that were there when it was asked first.  What came later comes behind them, and
+ * of a ring no more than its size can have been there.
+ */
 static bool
-rings_waiting(struct port *up)
+rings_waiting(struct port *up, uint64_t *until)
 {
 	struct vdev_ring_stats st;
 	bool waiting = false;
 
 	pthread_mutex_lock(&up->lock);
-	for (uint16_t i = 1; up->running && i < up->mover.cfg.n_rings; i += 2)
-		waiting |= vdev_stats(up->vdev, i, &st) == 0 && st.asked && st.waiting;
+	for (uint16_t i = 1; up->running && i < up->mover.cfg.n_rings; i += 2) {
+		if (vdev_stats(up->vdev, i, &st) < 0 || !st.asked)
+			continue;
+		if (until[i] == 0)
+			until[i] = st.chains + up->mover.rings[i].size;
+		waiting |= st.waiting && st.chains < until[i];
+	}
 	pthread_mutex_unlock(&up->lock);
 	return waiting;
 }
 
+static void
+rings_settle(struct port *up, uint64_t deadline)
+{
+	uint64_t until[VDEV_RINGS_MAX] = { 0 };
+
+	while (rings_waiting(up, until) && clock_ns() < deadline)
+		sleep_us(LOOK_US);
+}
+
 /* A device does not tell what waits in it: it is drained when nothing has come for a while. */
-static bool
-frames_come(const struct port *up, uint64_t *frames)
+static void
+device_settle(const struct port *up, uint64_t deadline)
 {
 	struct stats_lane lane;
-	uint64_t before = *frames;
+	uint64_t before = UINT64_MAX;
+	uint32_t quiet = 0;
 
-	stats_fold(up->stats, &lane);
-	*frames = lane.counts[COUNT_RX_FRAMES];
-	return *frames != before;
+	while (quiet < 4 && clock_ns() < deadline) {
+		stats_fold(up->stats, &lane);
+		quiet = lane.counts[COUNT_RX_FRAMES] == before ? quiet + 1 : 0;
+		before = lane.counts[COUNT_RX_FRAMES];
+		sleep_us(LOOK_US);
+	}
 }
 
 /*
@@ -145,20 +168,15 @@ frames_come(const struct port *up, uint64_t *frames)
 static void
 uplink_settle(struct port *p)
 {
-	const uint64_t until = clock_ns() + p->opts.drain_us * NS_PER_US;
 	struct port *up = uplink_of(p);
-	uint64_t frames = 0;
-	uint32_t quiet = 0;
 
-	while (up != NULL && quiet < (up->eth != NULL ? 4 : 1) && clock_ns() < until) {
-		bool more = up->eth != NULL ? frames_come(up, &frames) : rings_waiting(up);
-
-		quiet = more ? 0 : quiet + 1;
-		if (more || up->eth != NULL)
-			sleep_us(LOOK_US);
-	}
-	if (up != NULL)
-		cross_wait(p->ports->cross);
+	if (up == NULL)
+		return;
+	if (up->eth != NULL)
+		device_settle(up, clock_ns() + p->opts.drain_us * NS_PER_US);
+	else
+		rings_settle(up, clock_ns() + SETTLE_NS);
+	cross_wait(p->ports->cross);
 }
 
 static void

@@ -27,7 +27,7 @@ class Model:
     def __init__(self, story, name, wire, options):
         self.device = story.path(f"{name}.dev")
         self.control = story.path(f"{name}.ctl")
-        device = ",".join([str(self.device), "mac=52:54:00:fe:00:01", *options])
+        device = ",".join([str(self.device), "mac=52:54:00:fe:00:01", "queues=4", *options])
         argv = [os.environ["VDEV_MODEL"], "--device", device, "--control", str(self.control)]
         self.process = story.start(name, [*argv, "--wire", str(wire)])
         wait_until(f"{name} answers", self.answers, 20, alive=[self.process])

@@ -327,7 +327,7 @@ start(struct device *d)
 	d->stats.starts++;
 	d->status |= S_DRIVER_OK;
 	if (rings_start(d))
-		wire_started(&d->member);
+		wire_started(&d->member, d->mac);
 }
 
 static void

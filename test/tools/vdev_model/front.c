@@ -75,7 +75,7 @@ connect_now(struct front *f)
 	if (rc == 0) {
 		f->connected = true;
 		f->stats.starts++;
-		wire_started(&f->member);
+		wire_started(&f->member, NULL);
 		return;
 	}
 	calls_forget(f);

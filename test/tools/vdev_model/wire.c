@@ -40,12 +40,6 @@ wire_add(struct member *m, const struct member_ops *ops, void *arg, struct devic
 	return 0;
 }
 
-void
-wire_started(struct member *m)
-{
-	m->stuck_since = 0;
-}
-
 uint32_t
 wire_flow_hash(const struct frame *f)
 {
@@ -97,6 +91,14 @@ learn(const uint8_t *mac, struct member *from)
 	a->ticket = 0;
 	a->until = loop_now_us() + wire_patience_us;
 	a->at = from;
+}
+
+void
+wire_started(struct member *m, const uint8_t *mac)
+{
+	m->stuck_since = 0;
+	if (mac != NULL)
+		learn(mac, m);
 }
 
 /* What was sent to where the address used to be has to arrive before anything that comes now. */

@@ -72,8 +72,13 @@ extern uint64_t wire_patience_us;
 int wire_add(struct member *m, const struct member_ops *ops, void *arg,
 	     struct device_stats *stats);
 
-/** A member runs from now on: what waits for it waits no longer. */
-void wire_started(struct member *m);
+/**
+ * A member runs from now on: what waits for it waits no longer.
+ *
+ * @param mac  its address, which is there from now on, as the embedded switch of a card has it; NULL:
+ *             only what it sends says who is there
+ */
+void wire_started(struct member *m, const uint8_t *mac);
 
 /** Frames of one flow have one hash; those that are no IPv4 are one flow. */
 uint32_t wire_flow_hash(const struct frame *f);
