@@ -148,6 +148,15 @@ shows_used(const struct ring *r, uint64_t gpa, uint64_t len)
 	       at >> MARK_PAGE_SHIFT <= (gpa + len - 1) >> MARK_PAGE_SHIFT;
 }
 
+/* Rings may share pages: who marks one first has marked it for all of them. */
+static void
+rounds_count(struct device *d, uint64_t gpa, uint64_t len)
+{
+	for (uint16_t i = 0; i < d->n_rings; i++)
+		if (d->rings[i].started && shows_used(&d->rings[i], gpa, len))
+			d->rings[i].counts.rounds++;
+}
+
 void
 ring_mark(void *ring, uint64_t gpa, uint64_t len)
 {
@@ -155,8 +164,8 @@ ring_mark(void *ring, uint64_t gpa, uint64_t len)
 	uint32_t fresh = mark_range(&r->dev->mark, gpa, len);
 
 	r->counts.pages += fresh;
-	if (fresh > 0 && shows_used(r, gpa, len))
-		r->counts.rounds++;
+	if (fresh > 0)
+		rounds_count(r->dev, gpa, len);
 }
 
 void
