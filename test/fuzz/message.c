@@ -6,6 +6,7 @@
  */
 #include "message_front.h"
 
+#include "../unit/fds.h"
 #include "call.h"
 #include "session.h"
 
@@ -279,19 +280,6 @@ owner_init(struct owner *o, const char *path)
 
 	pthread_mutex_init(&o->lock, NULL);
 	FUZZ_CHECK(session_create(&opts, &o->session) == 0);
-}
-
-/* Descriptors of this process. */
-static unsigned int
-fds_count(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
 }
 
 static void

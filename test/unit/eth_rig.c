@@ -4,7 +4,6 @@
 #include <rte_eal.h>
 #include <rte_malloc.h>
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,18 +134,6 @@ rig_frame(uint8_t *to, uint32_t len, uint8_t seed)
 	for (uint32_t i = 0; i < len; i++)
 		to[i] = (uint8_t)(seed + i * 7 + (i >> 8));
 	memcpy(to, head, sizeof(head));
-}
-
-uint32_t
-rig_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	uint32_t n = 0;
-
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
 }
 
 size_t

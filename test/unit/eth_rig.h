@@ -56,8 +56,6 @@ void rig_mbuf_copy(const struct rte_mbuf *m, uint8_t *to);
 /** A frame between two stations, its payload a pattern of `seed`. */
 void rig_frame(uint8_t *to, uint32_t len, uint8_t seed);
 
-/** Open descriptors of this process. */
-uint32_t rig_fds(void);
 /** Bytes that DPDK has given away. */
 size_t rig_heap(void);
 

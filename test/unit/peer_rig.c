@@ -4,7 +4,6 @@
 
 #include <event2/bufferevent_ssl.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -220,16 +219,4 @@ stranger_close(struct stranger *s)
 	} else {
 		close(s->fd);
 	}
-}
-
-uint32_t
-rig_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	uint32_t n = 0;
-
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
 }

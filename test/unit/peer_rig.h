@@ -75,6 +75,4 @@ void stranger_say(struct stranger *s, const void *bytes, size_t len);
 bool stranger_ended(struct stranger *s);
 void stranger_close(struct stranger *s);
 
-uint32_t rig_descriptors(void);
-
 #endif

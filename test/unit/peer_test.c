@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "peer_rig.h"
 #include "check.h"
+#include "fds.h"
 #include "log.h"
 
 #include <errno.h>
@@ -341,7 +342,7 @@ main(void)
 	test_wire();
 	test_addresses();
 	test_meet(TCP4); /* and what libraries open once is open */
-	descriptors = rig_descriptors();
+	descriptors = fds_count();
 	test_meet(TCP6);
 	test_meet(unix_text);
 	test_both_call();
@@ -353,7 +354,7 @@ main(void)
 	test_crowd();
 	test_silence();
 	test_sockets();
-	CHECK(RIG_WAIT(rig_descriptors() == descriptors, 1000)); /* libevent frees a turn later */
+	CHECK(RIG_WAIT(fds_count() == descriptors, 1000)); /* libevent frees a turn later */
 	rig_end();
 	return check_done("peer");
 }

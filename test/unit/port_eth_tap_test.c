@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eth_rig.h"
+#include "fds.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -361,8 +362,8 @@ life_story(void)
 		if (tap != NULL)
 			port_del(rig.ports, tap);
 		CHECK(if_nametoindex(IFACE) == 0);
-		CHECK(i == 0 || (rig_fds() == fds && rig_heap() <= heap));
-		fds = rig_fds();
+		CHECK(i == 0 || (fds_count() == fds && rig_heap() <= heap));
+		fds = fds_count();
 		heap = rig_heap();
 	}
 }

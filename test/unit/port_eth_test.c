@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eth_rig.h"
+#include "fds.h"
 
 #include <rte_malloc.h>
 
@@ -35,7 +36,7 @@ refusals_run(void)
 {
 	struct port_opts opts = { .name = "x", .type = PORT_ETHDEV, .gid = (gid_t)-1 };
 	struct port *taken = rig_add("taken", "net_ring0", 0, 0), *p;
-	uint32_t fds = rig_fds();
+	uint32_t fds = fds_count();
 
 	CHECK(taken != NULL);
 	for (uint32_t i = 0; i < RTE_DIM(refusals); i++) {
@@ -50,7 +51,7 @@ refusals_run(void)
 		if (failed != checks_failed)
 			fprintf(stderr, "  in: %s: %s\n", refusals[i].story, rig.why);
 	}
-	CHECK(rig_fds() == fds);
+	CHECK(fds_count() == fds);
 	port_del(rig.ports, taken);
 }
 
@@ -88,7 +89,7 @@ memory_story(void)
 static void
 life_story(const char *devargs)
 {
-	uint32_t fds = rig_fds(), failed = checks_failed;
+	uint32_t fds = fds_count(), failed = checks_failed;
 	size_t heap = 0;
 	uint32_t id = 0;
 
@@ -104,7 +105,7 @@ life_story(const char *devargs)
 		CHECK(port_number(p) == 0 && port_id(p) != id);
 		id = port_id(p);
 		port_del(rig.ports, p);
-		CHECK(rig_fds() == fds);
+		CHECK(fds_count() == fds);
 		/* The first time DPDK sets itself up; net_null forgets a little each time. */
 		CHECK(i == 0 || rig_heap() <= heap + 1024);
 		heap = rig_heap();

@@ -2,6 +2,7 @@
 #include "session_rig.h"
 
 #include "check.h"
+#include "fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -178,11 +179,11 @@ refused_running(void)
 {
 	struct rig r;
 	struct vmm_guest *g = rig_open_quiet(&r, "bad");
-	unsigned int fds = rig_fds();
+	unsigned int fds = fds_count();
 
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		CHECK(bad_send(g->front, &rows[i], VMM_MSG_NEED_REPLY) == 0);
-		if (ack_read(g->front) != 1 || rig_fds() != fds)
+		if (ack_read(g->front) != 1 || fds_count() != fds)
 			CHECK_STR(rows[i].story, "accepted, or descriptors are lost", "refused");
 		CHECK_STR(rows[i].story, rig_told(&r), "");
 	}
@@ -210,7 +211,7 @@ forgotten_closed(void)
 	g = rig_guest(&r, false, 1);
 	CHECK(vmm_guest_open(g) == 0);
 	CHECK(rig_wait(&r, SESSION_UP));
-	fds = rig_fds();
+	fds = fds_count();
 	for (size_t i = 0; i < RTE_DIM(forgotten); i++) {
 		CHECK(bad_send(g->front, &forgotten[i], VMM_MSG_NEED_REPLY) == 0);
 		CHECK(closed(g->front));
@@ -218,7 +219,7 @@ forgotten_closed(void)
 		CHECK(rig_wait(&r, SESSION_BROKEN));
 		CHECK(vmm_guest_open(g) == 0);
 		CHECK(rig_wait(&r, SESSION_UP));
-		if (rig_fds() != fds)
+		if (fds_count() != fds)
 			CHECK_STR(forgotten[i].story, "descriptors are lost", "closed");
 	}
 	rig_close(&r, g);
@@ -235,7 +236,7 @@ refused_closes(void)
 
 	CHECK(rig_create(&r, "close", false, 1) == 0);
 	g = rig_guest(&r, false, 1);
-	fds = rig_fds();
+	fds = fds_count();
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		CHECK(vmm_guest_open(g) == 0);
 		CHECK(rig_wait(&r, SESSION_UP));

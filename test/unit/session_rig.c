@@ -3,8 +3,8 @@
 
 #include "check.h"
 #include "clock.h"
+#include "fds.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
@@ -405,33 +405,21 @@ rig_dir(void)
 	return dir;
 }
 
-unsigned int
-rig_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* The library closes what its threads have in hand a little later. */
 bool
 rig_fds_settle(unsigned int expected)
 {
 	uint64_t until = clock_ns() + DEADLINE_NS;
 
-	while (rig_fds() != expected && clock_ns() < until)
+	while (fds_count() != expected && clock_ns() < until)
 		usleep(NAP_US);
-	return rig_fds() == expected;
+	return fds_count() == expected;
 }
 
 void
 rig_story(const char *name, void (*story)(void))
 {
-	unsigned int failed = checks_failed, fds = rig_fds();
+	unsigned int failed = checks_failed, fds = fds_count();
 
 	story();
 	CHECK(rig_fds_settle(fds));

@@ -79,9 +79,6 @@ void rig_move(struct rig *r, struct vmm_guest *g, uint16_t qid, uint16_t idx, bo
 /** The folder of the test's sockets, made at first use. */
 const char *rig_dir(void);
 
-/** Open descriptors of this process. */
-unsigned int rig_fds(void);
-
 /** Waits until there are so many, with a deadline. */
 bool rig_fds_settle(unsigned int expected);
 
