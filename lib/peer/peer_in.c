@@ -9,8 +9,13 @@
 
 LOG_USE(peer);
 
-/* For how long nothing may come of a guest, or of the peers that were told of it. */
-#define PATIENCE_US 200000
+/*
+ * For how long nothing may come of the peers that were told of a guest, and of the guest itself: on
+ * a busy host its rings start long before its processors do, and whom nobody hears nobody is told
+ * of, so that what the host that it left has for it goes nowhere.
+ */
+#define PATIENCE_US 500000
+#define SILENCE_US  1500000
 
 bool
 peer_moves_expect(struct peer_moves *pm, uint16_t port, uint64_t features)
@@ -197,6 +202,12 @@ peer_in_gone(struct peer_moves *pm, const struct peer *p)
 	}
 }
 
+static bool
+waited(const struct peer_in *in, uint64_t now)
+{
+	return now - in->progress_us > (in->n_keys > 0 ? PATIENCE_US : SILENCE_US);
+}
+
 static void
 impatient(struct peer_moves *pm, struct peer_in *in)
 {
@@ -218,7 +229,7 @@ peer_in_tick(struct peer_moves *pm, uint64_t now)
 		next = in->next;
 		if (!in->admitted && !park_arriving(pm->opts.parks, in->port))
 			peer_in_forget(pm, in->port); /* it has left again */
-		else if (!in->admitted && now - in->progress_us > PATIENCE_US)
+		else if (!in->admitted && waited(in, now))
 			impatient(pm, in);
 		else if (in->admitted && now - in->progress_us > 2 * PARK_GRACE_US)
 			peer_in_forget(pm, in->port);
