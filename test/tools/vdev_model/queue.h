@@ -19,8 +19,8 @@
 
 #include "dma.h"
 
-#define QUEUE_SIZE_MAX 1024
-#define CHAIN_SEGS_MAX QUEUE_SIZE_MAX
+#define QUEUE_SIZE_MAX 32768
+#define CHAIN_SEGS_MAX 1024
 
 /** A virtqueue. */
 struct queue {
