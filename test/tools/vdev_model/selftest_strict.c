@@ -376,9 +376,31 @@ bad_run(const struct bad *row)
 	CHECK(rig_end(&b.r) == 0);
 }
 
+/* Memory whose file is cut off: a device that has its pages pinned goes on, and so do all others. */
+static void
+memory_vanishes(void)
+{
+	struct rig r = { .control = -1 };
+	struct driver d[2] = { { .c.fd = -1 }, { .c.fd = -1 } };
+	struct vmm_guest_conf conf;
+
+	conf_plain(&conf);
+	conf.shadow = false;
+	CHECK(rig_start(&r, 2, ",event_idx", NULL) == 0);
+	CHECK(pair_open(d, &r, &conf) == 0);
+	CHECK(ftruncate(d[0].g->mem->regions[0].fd, 0) == 0);
+	client_write(&d[0].c, &d[0].c.notify, d[0].c.notify.step, 1, 2);
+	CHECK(driver_status(&d[0]) != 0xff);
+	CHECK((driver_status(&d[1]) & (S(NEEDS_RESET) | S(DRIVER_OK))) == S(DRIVER_OK));
+	CHECK(driver_stop(&d[0]) == 0);
+	pair_close(d);
+	CHECK(rig_end(&r) == 0);
+}
+
 void
 stories_strict(void)
 {
+	memory_vanishes();
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		row_run(i);
 	for (unsigned int i = 0; i < sizeof(bads) / sizeof(bads[0]); i++)
