@@ -25,7 +25,7 @@ runs=()
 mode=all
 
 # ThreadSanitizer knows no fences and not what DPDK does (test/unit/tsan.supp), so these and no others.
-CROSSINGS=(cross swdev fdb worker park)
+CROSSINGS=(log cross swdev fdb worker park)
 FAULTS_TARGETS='app/ferryd app/ferryctl test/tools/vmm/vmm test/e2e/guestio'
 
 case ${1:-} in
