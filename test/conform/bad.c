@@ -397,6 +397,13 @@ bad_by_format(struct conform *c)
 	return 0;
 }
 
+/* A table without a byte is no table; a packed ring is not asked for more than its descriptor. */
+static enum vring_bad
+zero_name(const struct conform *c)
+{
+	return c->shape->indirect && !c->shape->packed ? VRING_BAD_INDIRECT : VRING_BAD_ZERO;
+}
+
 /* Chains before a bad one are good: they are served, and the position stands behind them. */
 static int
 good_before_bad(struct conform *c)
@@ -418,7 +425,7 @@ good_before_bad(struct conform *c)
 		gpa = r->addr.desc + r->order[(r->order_head + 1) % r->conf.size] * 16ULL;
 	vmm_mem_write(r->mem, gpa + 8, &(uint32_t){ 0 }, 4);
 	TRY(conform_start(c));
-	TRY(broken_wait(c, TX, c->shape->indirect ? VRING_BAD_INDIRECT : VRING_BAD_ZERO));
+	TRY(broken_wait(c, TX, zero_name(c)));
 	TRY(others_work(c, TX));
 	c->ab.lost = 3;
 	TRY(traffic_drain(&c->ab));

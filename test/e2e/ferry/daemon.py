@@ -10,12 +10,14 @@ from ferry.rpc import Rpc, RpcError
 class Ferryd(Process):
     """A running ferryd with an open RPC connection."""
 
-    def __init__(self, story, args, name="ferryd", prefix=(), rpc="ferry.sock", env=None):
+    def __init__(
+        self, story, args, name="ferryd", prefix=(), rpc="ferry.sock", env=None, seconds=20
+    ):
         self.story = story
         self.rpc_path = story.path(rpc)
         argv = [*prefix, story.ferryd, "--rpc", self.rpc_path, *args]
         super().__init__(name, argv, story.log_path(name), env=env)
-        self.rpc = wait_until(f"{name} answers", self.connect, 20, alive=[self])
+        self.rpc = wait_until(f"{name} answers", self.connect, seconds, alive=[self])
 
     def connect(self):
         try:

@@ -15,6 +15,9 @@ STATISTICS = {
 }
 
 
+# In a guest without hardware acceleration, too.
+START_SECONDS = 90
+
 # What a testpmd needs of hugepages; ferryd may want some at the same time.
 HUGEPAGES = 64
 
@@ -54,7 +57,7 @@ class Pmd(Process):
         super().__init__(name, argv, story.log_path(name), stdin=reader)
         os.close(reader)
         story.keep(self)
-        self.wait_line(r"testpmd> *", 30)
+        self.wait_line(r"testpmd> *", START_SECONDS)
 
     def command(self, line, pattern=None, seconds=10.0):
         """Types a line; waits for a pattern behind it and returns the match."""
