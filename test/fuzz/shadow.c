@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Shadow rings of the vDPA plugin, between two strangers: a guest that writes what it likes into its
- * rings, and a device that writes what it likes into the queue that it was given.
+ * Shadow rings of the vDPA plugin, between two strangers: a guest that writes what it likes into
+ * its rings, and a device that writes what it likes into the queue that it was given.
  *
  *   u8 features, regions (see arena_lay), u16 size, refs of the three areas, u16 position, u8 size
- *   of the device's queue, then operations until the end: see the table below, and corpus_shadow.py.
+ *   of the device's queue, then operations until the end: see the table below, corpus_shadow.py.
  */
 #include "chain_guest.h"
 #include "chain_log.h"

@@ -269,17 +269,17 @@ static const struct {
 	{ "descriptors outside", "addr", 0, 16, 0, 1ULL << 40, RIG_DRIVER, RIG_DEVICE },
 	{ "descriptors unaligned", "addr", F_PACKED, 16, 0, RIG_DESC + 8, RIG_DRIVER, RIG_DEVICE },
 	{ "descriptors over a border", "addr", 0, 16, 0, RIG_BORDER - 128, RIG_DRIVER, RIG_DEVICE },
-	{ "descriptors up to a border", "none", 0, 16, 0, RIG_BORDER - 256, RIG_DRIVER, RIG_DEVICE },
+	{ "descriptors up to it", "none", 0, 16, 0, RIG_BORDER - 256, RIG_DRIVER, RIG_DEVICE },
 	{ "driver outside", "addr", 0, 16, 0, RIG_DESC, RIG_END, RIG_DEVICE },
 	{ "driver unaligned", "addr", 0, 16, 0, RIG_DESC, RIG_DRIVER + 1, RIG_DEVICE },
 	{ "driver to the end", "none", 0, 16, 0, RIG_DESC, RIG_END - 36, RIG_DEVICE },
-	{ "driver's event over the end", "addr", F_EVENT, 16, 0, RIG_DESC, RIG_END - 36, RIG_DEVICE },
+	{ "driver's event outside", "addr", F_EVENT, 16, 0, RIG_DESC, RIG_END - 36, RIG_DEVICE },
 	{ "device over the end", "addr", 0, 16, 0, RIG_DESC, RIG_DRIVER, RIG_END - 128 },
 	{ "device to the end", "none", 0, 16, 0, RIG_DESC, RIG_DRIVER, RIG_END - 132 },
 	{ "device unaligned", "addr", 0, 16, 0, RIG_DESC, RIG_DRIVER, RIG_DEVICE + 2 },
-	{ "device's event over the end", "addr", F_EVENT, 16, 0, RIG_DESC, RIG_DRIVER, RIG_END - 132 },
+	{ "device's event outside", "addr", F_EVENT, 16, 0, RIG_DESC, RIG_DRIVER, RIG_END - 132 },
 	{ "device wraps around", "addr", 0, 16, 0, RIG_DESC, RIG_DRIVER, UINT64_MAX - 3 },
-	{ "packed device wraps around", "none", F_PACKED, 16, 0, RIG_DESC, RIG_DRIVER, UINT64_MAX - 3 },
+	{ "packed, at the last", "none", F_PACKED, 16, 0, RIG_DESC, RIG_DRIVER, UINT64_MAX - 3 },
 };
 
 static void

@@ -132,7 +132,7 @@ id_inside(void)
 	rig_end();
 }
 
-/* A chain of more descriptors than the device's queue: given back, counted, and the next one goes. */
+/* A chain of more descriptors than the device has is given back and counted; the next one goes. */
 static void
 chain_too_long(void)
 {

@@ -51,7 +51,7 @@ struct rig {
 
 extern struct rig rig;
 
-/** Lays out a guest's memory and says what ring is in it; `opts` may be changed before the start. */
+/** Lays out a guest's memory and a ring in it; `opts` may be changed before the start. */
 void rig_lay(uint64_t features, bool tx, uint16_t dev_size, uint64_t dev_features);
 /** Creates the shadow ring, at `opts.pos`. */
 void rig_start(void);
@@ -63,7 +63,7 @@ void *rig_at(uint64_t gpa);
 void rig_desc(uint16_t i, const struct ent *e);
 /** Writes an entry of an indirect table. */
 void rig_entry(uint64_t table, uint16_t i, const struct ent *e);
-/** Makes a chain available that begins at descriptor `head`; of a packed ring the slots from there. */
+/** Makes a chain available that begins at descriptor `head`; packed: `n` slots from there. */
 void rig_push(uint16_t head, uint16_t n);
 /** Posts a chain of one buffer, or of some. */
 void rig_post(uint16_t n);

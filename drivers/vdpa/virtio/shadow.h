@@ -146,8 +146,8 @@ void shadow_log_set(struct shadow *s, shadow_mark_t mark, void *arg);
 uint32_t shadow_submit(struct shadow *s, uint32_t max, bool *doorbell);
 
 /**
- * Takes chains that the guest has made available, not for the device: of a transmit ring that is not
- * enabled.  shadow_complete() gives them back, behind what the device holds.
+ * Takes chains that the guest has made available, not for the device: of a transmit ring that is
+ * not enabled.  shadow_complete() gives them back, behind what the device holds.
  *
  * @return  chains
  */

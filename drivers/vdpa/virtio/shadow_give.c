@@ -98,8 +98,8 @@ put(struct shadow *s, struct front *f, struct rec *r, uint32_t len, bool is_pack
 }
 
 /*
- * Most devices complete in order: as long as elements name the oldest chain, they go straight to the
- * guest's ring.  What is wrong with one that does not, if anything, is for shadow_reap() to say.
+ * Most devices complete in order: as long as elements name the oldest chain, they go straight to
+ * the guest's ring.  What is wrong with one that does not, if anything, shadow_reap() says.
  */
 static __rte_always_inline uint32_t
 in_order(struct shadow *s, struct front *out, uint32_t n, bool is_packed)
