@@ -25,6 +25,8 @@ from ferry.travel import ADDRESSES, TRIES
 from ferry.vdpa import Model, plugin
 
 SHAPE, PACKED = sys.argv[1], sys.argv[2] == "packed"
+# What was sent to the device needs that long to be in it where processors are scarce.
+DRAIN_US = 50000
 OPTIONS = {
     "log": ("positions", "logging", "packed", "event_idx", "indirect"),
     "shadow": ("event_idx", "indirect"),
@@ -51,6 +53,7 @@ class Scene:
             queues=1,
             vdpa=f"vdpa_virtio0,socket={self.model.device}",
             uplink="wire",
+            drain=DRAIN_US,
         )
         introduce(s, self.daemons)
         self.vm = s.guest("vm", nic(s, "a", "vm", PACKED))
