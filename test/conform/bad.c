@@ -397,11 +397,16 @@ bad_by_format(struct conform *c)
 	return 0;
 }
 
-/* A table without a byte is no table; a packed ring is not asked for more than its descriptor. */
+/* Takes a descriptor's length away.  @return what is wrong then: a table without a byte is no table */
 static enum vring_bad
-zero_name(const struct conform *c)
+length_take(struct conform *c, uint64_t desc)
 {
-	return c->shape->indirect && !c->shape->packed ? VRING_BAD_INDIRECT : VRING_BAD_ZERO;
+	struct vmm_mem *mem = c->a.g->mem;
+	uint64_t at = desc + (side_packed(&c->a) ? 14 : 12);
+	uint16_t flags = *(uint16_t *)vmm_mem_host(mem, at, 2);
+
+	vmm_mem_write(mem, desc + 8, &(uint32_t){ 0 }, 4);
+	return (flags & VRING_DESC_F_INDIRECT) != 0 ? VRING_BAD_INDIRECT : VRING_BAD_ZERO;
 }
 
 /* Chains before a bad one are good: they are served, and the position stands behind them. */
@@ -409,6 +414,7 @@ static int
 good_before_bad(struct conform *c)
 {
 	const struct vmm_ring *r = c->a.g->queues[TX].ring;
+	enum vring_bad bad;
 	uint64_t gpa;
 
 	if (c->a.n_rings > 2)
@@ -423,9 +429,9 @@ good_before_bad(struct conform *c)
 			r->conf.size * 16ULL;
 	else
 		gpa = r->addr.desc + r->order[(r->order_head + 1) % r->conf.size] * 16ULL;
-	vmm_mem_write(r->mem, gpa + 8, &(uint32_t){ 0 }, 4);
+	bad = length_take(c, gpa);
 	TRY(conform_start(c));
-	TRY(broken_wait(c, TX, zero_name(c)));
+	TRY(broken_wait(c, TX, bad));
 	TRY(others_work(c, TX));
 	c->ab.lost = 3;
 	TRY(traffic_drain(&c->ab));
