@@ -220,6 +220,10 @@ scatter(struct ring *r, const struct frame *f, struct given *given)
 
 		if (rc <= 0)
 			return rc < 0 ? rc : -EAGAIN;
+		if (c->n_read > 0) {
+			r->q.bad = "direction";
+			return -EBADMSG;
+		}
 		if (c->writable <= skip)
 			return -EMSGSIZE;
 		rc = chain_write(&r->q, c, skip, f->bytes + done, f->len - done);
