@@ -8,8 +8,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
-static uint16_t
-pairs_started(const struct device *d)
+uint16_t
+device_pairs(const struct device *d)
 {
 	uint16_t n = 1;
 
@@ -61,7 +61,7 @@ control_start(struct device *d)
 int
 device_pairs_set(struct device *d)
 {
-	if (!d->has_ctrl || !device_wants_mq(d) || pairs_started(d) == 1)
+	if (!d->has_ctrl || !device_wants_mq(d) || device_pairs(d) == 1)
 		return 0;       /* one pair is what a device begins with */
 	return ctrl_pairs(&d->ctrl, pairs_enabled(d));
 }

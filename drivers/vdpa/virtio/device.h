@@ -209,6 +209,9 @@ shadow_mark_t device_mark(const struct device *d);
 
 /* control queue (control.c) */
 
+/** Pairs up to the last that has a started ring. */
+uint16_t device_pairs(const struct device *d);
+
 /** Whether the device is to be driven with MQ. */
 bool device_wants_mq(const struct device *d);
 

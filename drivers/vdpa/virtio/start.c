@@ -58,6 +58,7 @@ memory_map(struct device *d)
 	d->log = (struct own_part){ 0 };
 	EACH_STARTED(d, r)
 		size += shadow_bytes(r);
+	size += (uint64_t)device_pairs(d) * 2 * CTRL_BYTES;
 	d->log_bytes = log_bytes(d, size);
 	rc = own_reserve(&d->own, size + d->log_bytes);
 	if (rc == 0)
@@ -141,6 +142,30 @@ queue_of(const struct ring *r, struct pci_queue *out)
 	};
 }
 
+/* Pairs are used from the first to the last: one with a ring that nobody serves has an empty one. */
+static void
+spare_set(struct device *d, uint16_t queue)
+{
+	struct own_part part = own_take(&d->own, CTRL_BYTES);
+	const struct pci_queue q = {
+		.size = RTE_MIN(d->queue_sizes[queue], (uint16_t)8), .vector = UINT16_MAX,
+		.desc = part.iova, .driver = part.iova + 0x100, .device = part.iova + 0x200,
+	};
+
+	pci_queue_set(&d->pci, queue, &q);
+	pci_queue_enable(&d->pci, queue);
+}
+
+static void
+spares_set(struct device *d)
+{
+	uint16_t n = device_pairs(d);
+
+	for (uint16_t i = 0; n > 1 && i < 2 * n; i++)
+		if (i >= d->n_rings || !d->rings[i].on_device)
+			spare_set(d, i);
+}
+
 static void
 queues_set(struct device *d)
 {
@@ -190,6 +215,7 @@ bring_up(struct device *d)
 		return rc;
 	pci_config_vector(&d->pci, 0);
 	queues_set(d);
+	spares_set(d);
 	rc = control_start(d);
 	if (rc == 0 && d->logging)
 		rc = direct_log(d, true);
