@@ -22,9 +22,13 @@ def plugin(name="VDPA_VIRTIO"):
 
 
 class Model:
-    """A model with one device, its wire on a port of a ferryd."""
+    """A model with one device, its wire on a port of a ferryd.
 
-    def __init__(self, story, name, wire, options):
+    Its address is the guest's, as that of a card's virtual function has to be: the wire knows by it where the guest
+    is when it has not spoken yet.
+    """
+
+    def __init__(self, story, name, wire, options, mac="52:54:00:fe:00:01"):
         self.device = story.path(f"{name}.dev")
         self.control = story.path(f"{name}.ctl")
         device = ",".join([str(self.device), "mac=52:54:00:fe:00:01", "queues=4", *options])
