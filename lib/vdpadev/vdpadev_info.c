@@ -5,6 +5,7 @@
 #include <rte_bus.h>
 #include <rte_common.h>
 #include <rte_dev.h>
+#include <rte_ether.h>
 
 #include <linux/virtio_net.h>
 #include <stdio.h>
@@ -28,8 +29,10 @@ config_get(const struct rte_vdpa_device *device, int vid, struct vdpadev_info *o
 	out->config_known = true;
 	out->link_up = !has(out, VIRTIO_NET_F_STATUS) ||
 		       (rte_le_to_cpu_16(config.status) & VIRTIO_NET_S_LINK_UP) != 0;
-	out->has_mac = has(out, VIRTIO_NET_F_MAC);
+	/* Guests are told their address by their front-end, so that drivers do not offer the feature
+	 * to us, whatever the device has. */
 	memcpy(out->mac, config.mac, sizeof(out->mac));
+	out->has_mac = rte_is_valid_assigned_ether_addr((struct rte_ether_addr *)out->mac);
 	if (has(out, VIRTIO_NET_F_MTU))
 		out->mtu = rte_le_to_cpu_16(config.mtu);
 }

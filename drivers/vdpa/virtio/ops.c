@@ -7,7 +7,9 @@
 #include <rte_common.h>
 #include <rte_vhost.h>
 
+#include <linux/if_ether.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -144,6 +146,9 @@ get_config(int vid, uint8_t *config, uint32_t size)
 	memset(config, 0, size);
 	pci_begin(&d->pci);
 	rc = pci_config_read(&d->pci, 0, config, RTE_MIN(size, d->pci.device.len));
+	/* Without the feature the field is there and means nothing. */
+	if ((d->pci.features & (1ULL << VIRTIO_NET_F_MAC)) == 0)
+		memset(config, 0, RTE_MIN(size, (uint32_t)ETH_ALEN));
 	device_unlock(d);
 	return told(rc);
 }
