@@ -11,8 +11,9 @@ from ferry.qmp import Qmp
 
 # Not a multiple of 256 KiB: for round sizes QEMU's emulation tracks dirty pages badly.
 MEMORY = "131080K"
-# no_timer_check: on a busy machine the emulated timer may look dead for the moment of the check.
-KERNEL_LINE = "console=ttyS0 quiet nokaslr mitigations=off no_timer_check"
+# no_timer_check: on a busy machine the emulated timer may look dead for the moment of the check;
+# nowatchdog: and an emulated processor stuck, which boots under all that is still sent to it.
+KERNEL_LINE = "console=ttyS0 quiet nokaslr mitigations=off no_timer_check nowatchdog"
 
 
 @dataclasses.dataclass

@@ -19,7 +19,7 @@
 #define N_BUFS 48
 #define BUF_SIZE 6000
 #define TURNS 60
-#define SECONDS 10
+#define SECONDS 45
 
 struct logged {
 	struct vmm_mem *mem;
