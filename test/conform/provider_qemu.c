@@ -26,7 +26,7 @@ struct wire {
 	struct qmp *qmp;
 	struct cross *cross;
 	bool linked[VDPA_RIG_DEVICES];
-	uint32_t n_direct, n_shadow;
+	uint32_t n_shadow;
 };
 
 /* A device, and what its wire is told before and after. */
@@ -200,7 +200,6 @@ qemu_tend(struct wire *w)
 static void
 qemu_started(struct wire *w, const struct vdev *dev)
 {
-	w->n_direct += vdpa_rig_stat(of(dev)->inner, "mode_direct") != 0;
 	w->n_shadow += vdpa_rig_stat(of(dev)->inner, "mode_shadow") != 0;
 }
 
